@@ -1,0 +1,1 @@
+"""The Django applications: runtime ← views ← pipes ← sessions (imports go leftwards only)."""

@@ -1,0 +1,1 @@
+"""What is configured: receivers, keys, pipes, agents, sources, senders."""

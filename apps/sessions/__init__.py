@@ -1,0 +1,1 @@
+"""What is happening: sessions, leadership, commands, jobs, ingestion, live pages."""

@@ -1,0 +1,11 @@
+"""Django application `fustor_sessions`."""
+
+from django.apps import AppConfig
+
+
+class SessionsConfig(AppConfig):
+    """What is happening: sessions, leadership, commands, jobs, ingestion, live pages."""
+
+    name = "apps.sessions"
+    label = "fustor_sessions"
+    default_auto_field = "django.db.models.BigAutoField"

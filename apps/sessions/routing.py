@@ -1,0 +1,5 @@
+"""Websocket URLs."""
+
+from typing import Any
+
+websocket_urlpatterns: list[Any] = []

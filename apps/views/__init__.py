@@ -1,0 +1,1 @@
+"""What is known: views, their stored trees, and the arbitration that decides them."""

@@ -1,0 +1,73 @@
+"""Audit cycles, what they have listed so far, and targeted re-checks that the rules asked for."""
+
+from django.db import models
+from django.db.models import Q
+
+from apps.views.models.view import Tree
+
+
+class Audit(models.Model):
+    """One audit cycle of one tree, in one leadership term (R10, R14). Times in server ms."""
+
+    class State(models.TextChoices):
+        OPEN = "OPEN", "open"
+        HELD = "HELD", "deletions held for approval"
+        COMPLETE = "COMPLETE", "complete"
+        PARTIAL = "PARTIAL", "partial"
+        ABORTED = "ABORTED", "aborted"
+
+    tree = models.ForeignKey(Tree, on_delete=models.CASCADE, related_name="audits")
+    audit_id = models.CharField(max_length=100, blank=True, help_text="As the agent named it; empty for old clients")
+    epoch = models.BigIntegerField()
+    session = models.BigIntegerField()
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    started_at = models.BigIntegerField(help_text="The fence: start of the scan, not arrival (R15)")
+    finished_at = models.BigIntegerField(null=True)
+    batches = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    directories = models.BigIntegerField(default=0)
+    errors = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    added = models.BigIntegerField(default=0)
+    modified = models.BigIntegerField(default=0)
+    deleted = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0, help_text="Deletions held by the brake (R21)")
+    manifest = models.JSONField(default=dict, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    approved_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("tree",), condition=Q(state="OPEN"), name="one_open_audit_per_tree"),
+        )
+        indexes = (models.Index(fields=("tree", "-started_at"), name="audit_by_time"),)
+
+
+class AuditName(models.Model):
+    """A name that an open audit listed, kept only for directories that do not close within one batch (and for old clients).
+
+    `name` empty: the directory's own row. `closed`: its listing is proven complete.
+    """
+
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="names", db_index=False)
+    directory = models.TextField()
+    name = models.TextField(blank=True)
+    observed_at = models.BigIntegerField()
+    skipped = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("audit", "directory", "name"), name="audit_name_once"),)
+
+
+class Recheck(models.Model):
+    """A path that the rules want looked at again: apps.sessions turns it into a `scan` command. Times in server ms."""
+
+    tree = models.ForeignKey(Tree, on_delete=models.CASCADE, related_name="rechecks", db_index=False)
+    path = models.TextField()
+    recursive = models.BooleanField(default=False)
+    reason = models.CharField(max_length=200)
+    wanted_at = models.BigIntegerField()
+    asked_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tree", "path"), name="recheck_once_per_path"),)

@@ -1,0 +1,1 @@
+"""The contract that the server and every agent import: events, file-system rows, states, wire models. No I/O."""

@@ -1,0 +1,9 @@
+"""Django application `fustor_site`: management commands and system checks."""
+
+from django.apps import AppConfig
+
+
+class SiteConfig(AppConfig):
+    """Wiring: commands, checks, templates of the frame."""
+
+    name = "fustor_site"
