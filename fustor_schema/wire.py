@@ -70,7 +70,9 @@ class Event(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class Envelope(msgspec.Struct, omit_defaults=True):
-    """One batch. `sent_at`: ms on the agent's monotonic clock at the moment of sending (protocol 3)."""
+    """One batch. Protocol 3: `seq` runs per (session, `stream`), so a job worker (stream = its job id) and the realtime sender
+    (stream "") number independently; `sent_at`: ms on the agent's monotonic clock at the moment of sending.
+    """
 
     events: list[Event] = []
     source_type: str = "message"
@@ -78,6 +80,7 @@ class Envelope(msgspec.Struct, omit_defaults=True):
     session_id: str | None = None
     batch_id: str | None = None
     seq: int | None = None
+    stream: str = ""
     epoch: int | None = None
     audit_id: str | None = None
     sent_at: int | float | None = None
