@@ -48,19 +48,14 @@ def from_bytes(raw: bytes) -> str:
     except UnicodeDecodeError:
         pass
     pieces = _ESCAPE_RANGE_UTF8.split(raw)
-    return "".join(
-        _escape_bytes(piece) if index % 2 else piece.decode("utf-8", "fustor_key")
-        for index, piece in enumerate(pieces)
-    )
+    return "".join(_escape_bytes(piece) if index % 2 else piece.decode("utf-8", "fustor_key") for index, piece in enumerate(pieces))
 
 
 def to_bytes(key: str) -> bytes:
     """The raw bytes of a key: what the kernel would be given."""
     if not _ESCAPED.search(key):
         return key.encode()
-    return b"".join(
-        bytes([ord(char) - _ESCAPE_BASE]) if _ESCAPED.match(char) else char.encode() for char in key
-    )
+    return b"".join(bytes([ord(char) - _ESCAPE_BASE]) if _ESCAPED.match(char) else char.encode() for char in key)
 
 
 def is_escaped(key: str) -> bool:

@@ -16,7 +16,8 @@ FUSTOR_HOME.mkdir(parents=True, exist_ok=True)
 
 def _kept_secret(variable: str, file_name: str) -> str:
     """A secret from the environment, else one made once and kept, readable by the owner only, under the home."""
-    if given := env.str(variable, default=""):
+    given: str = env.str(variable, default="")
+    if given:
         return given
     path = FUSTOR_HOME / file_name
     if not path.exists():

@@ -126,9 +126,7 @@ class ApiKey(models.Model):
     class Meta:
         ordering = ("kind", "prefix")
         constraints = (
-            models.CheckConstraint(
-                condition=~Q(kind="receiver") | Q(receiver__isnull=False), name="receiver_key_has_receiver"
-            ),
+            models.CheckConstraint(condition=~Q(kind="receiver") | Q(receiver__isnull=False), name="receiver_key_has_receiver"),
             models.CheckConstraint(condition=~Q(kind="agent") | Q(agent__isnull=False), name="agent_key_has_agent"),
         )
 

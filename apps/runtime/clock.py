@@ -17,7 +17,9 @@ from django.db import transaction
 class Clock(Protocol):
     """Anything that tells the time in Unix seconds."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
 
 
 class SteadyClock:
@@ -27,6 +29,7 @@ class SteadyClock:
         self._offset: float | None = None
 
     def now(self) -> float:
+        """Unix seconds that no step of the wall clock moves."""
         if self._offset is None:
             self._offset = _base_of_this_boot()
         return self._offset + _since_boot()
@@ -39,6 +42,7 @@ class ManualClock:
         self.value = start
 
     def now(self) -> float:
+        """Where the clock stands."""
         return self.value
 
     def advance(self, seconds: float) -> None:
@@ -90,7 +94,5 @@ def _base_of_this_boot() -> float:
     from apps.runtime.models import TimeBase
 
     with transaction.atomic():
-        base, _ = TimeBase.objects.get_or_create(
-            boot_id=_boot_id(), defaults={"offset": time.time() - _since_boot()}
-        )
+        base, _ = TimeBase.objects.get_or_create(boot_id=_boot_id(), defaults={"offset": time.time() - _since_boot()})
     return float(base.offset)

@@ -1,4 +1,4 @@
-"""Live hints: after a commit, tell whoever watches an object that it changed. The database is the truth; a lost hint does no harm."""
+"""Live hints: after a commit, tell whoever watches an object that it changed. The database is the truth; a hint may be lost."""
 
 from collections.abc import Iterable
 

@@ -35,13 +35,16 @@ def _executor(lane: Lane) -> ThreadPoolExecutor:
 async def run(lane: Lane, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of `work(*args, **kwargs)`, run in a thread of the lane."""
     context = contextvars.copy_context()
-    call = functools.partial(context.run, _with_connection_care, work, *args, **kwargs)
+
+    def call() -> R:
+        return context.run(_with_connection_care, functools.partial(work, *args, **kwargs))
+
     return await asyncio.get_running_loop().run_in_executor(_executor(lane), call)
 
 
-def _with_connection_care(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _with_connection_care(work: Callable[[], R]) -> R:
     try:
-        return work(*args, **kwargs)
+        return work()
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()

@@ -37,9 +37,7 @@ class Audit(models.Model):
     approved_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("tree",), condition=Q(state="OPEN"), name="one_open_audit_per_tree"),
-        )
+        constraints = (models.UniqueConstraint(fields=("tree",), condition=Q(state="OPEN"), name="one_open_audit_per_tree"),)
         indexes = (models.Index(fields=("tree", "-started_at"), name="audit_by_time"),)
 
 
