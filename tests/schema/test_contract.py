@@ -24,7 +24,7 @@ def test_parse(reported: str | int | None, state: int) -> None:
 
 @pytest.mark.parametrize("reported", ["-1", "walking", "RUNNING|"])
 def test_parse_refuses_what_is_no_state(reported: str) -> None:
-    with pytest.raises(ValueError, match="state|negative"):
+    with pytest.raises(ValueError, match=r"state|negative"):
         parse(reported)
 
 
@@ -69,5 +69,5 @@ def test_negotiation_keeps_old_clients_old() -> None:
 
 def test_an_unknown_schema_is_named_with_those_there_are() -> None:
     assert registry.schema_of("fs").tables == {"files"}
-    with pytest.raises(registry.UnknownSchema, match="'s3'.*fs"):
+    with pytest.raises(registry.UnknownSchema, match=r"'s3'.*fs"):
         registry.schema_of("s3")
