@@ -1,5 +1,18 @@
 """All URLs: the API, health, the console."""
 
-from django.urls import URLPattern, URLResolver
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+from fustor_site.api import api
+from fustor_site.health import healthz, readyz
+
+handler404 = "fustor_site.errors.not_found"
+handler500 = "fustor_site.errors.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/v1/", api.urls),
+    *(path("", include(module)) for module in ("apps.views.urls", "apps.pipes.urls", "apps.sessions.urls") if find_spec(module)),
+]

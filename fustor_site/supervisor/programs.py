@@ -1,0 +1,42 @@
+"""Command lines of the server's own programs. One place, so `manage.py up`, the tests and docs/operations.md agree."""
+
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def web(host: str, port: int) -> list[str]:
+    """Daphne: console, API and websockets.
+
+    A websocket may stay open for ever; an application that ignores a closed connection is ended after 5 s, so that
+    stopping the server is quick.
+    """
+    return [
+        *_python("daphne"),
+        *("--bind", host, "--port", str(port)),
+        *("--websocket_timeout", "-1", "--application-close-timeout", "5", "--no-server-name", "--verbosity", "1"),
+        "fustor_site.asgi:application",
+    ]
+
+
+def worker(concurrency: int = 4) -> list[str]:
+    """Celery worker with the beat inside: housekeeping of the server. Scans of a host run in that host's agent.
+
+    Threads, because housekeeping waits for the database, and one process is quick to start and leaves no orphans.
+    """
+    return [
+        *_python("celery"),
+        *("-A", "fustor_site", "worker", "--beat", "--queues", "default"),
+        *("--pool", "threads", "--concurrency", str(concurrency)),
+        *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
+    ]
+
+
+def management(*arguments: str) -> list[str]:
+    """`manage.py …` in the same Python."""
+    return [sys.executable, str(PROJECT / "manage.py"), *arguments]
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]

@@ -1,0 +1,1 @@
+"""The site: API object, health, settings, supervisor."""
