@@ -22,6 +22,8 @@ class Audit(models.Model):
     session = models.BigIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     started_at = models.BigIntegerField(help_text="The fence: start of the scan, not arrival (R15)")
+    opened_at = models.BigIntegerField(default=0, help_text="When this server opened it; one opened before a restart is aborted (R14)")
+    end_seen = models.BooleanField(default=False, help_text="The agent sent its end; until then its rows belong to this audit")
     finished_at = models.BigIntegerField(null=True)
     batches = models.BigIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
@@ -41,20 +43,37 @@ class Audit(models.Model):
         indexes = (models.Index(fields=("tree", "-started_at"), name="audit_by_time"),)
 
 
-class AuditName(models.Model):
-    """A name that an open audit listed, kept only for directories that do not close within one batch (and for old clients).
+class Listed(models.Model):
+    """One name in one directory, as far as an audit has to remember it."""
 
-    `name` empty: the directory's own row. `closed`: its listing is proven complete.
-    """
-
-    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="names", db_index=False)
-    directory = models.TextField()
+    pk = models.CompositePrimaryKey("audit_id", "directory_id", "name")
+    audit = models.ForeignKey(Audit, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False)
+    directory = models.ForeignKey(
+        "fustor_views.Directory", on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
     name = models.TextField(blank=True)
     observed_at = models.BigIntegerField()
-    skipped = models.BooleanField(default=False)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("audit", "directory", "name"), name="audit_name_once"),)
+        abstract = True
+
+
+class AuditName(Listed):
+    """A name that an open audit listed, kept only for directories that do not close within one batch (and for old clients).
+
+    `name` empty: the directory's own row; then `skipped` says that the audit found it silent (R17).
+    """
+
+    skipped = models.BooleanField(default=False)
+
+
+class AuditAbsence(Listed):
+    """A stored name that a complete listing of its directory lacks: it goes when the audit ends COMPLETE, unless held (R21).
+
+    `observed_at` is the start of the listing that lacks it.
+    """
+
+    is_directory = models.BooleanField(default=False)
 
 
 class Recheck(models.Model):

@@ -9,7 +9,8 @@ from apps.views.models.view import Tree
 class Tombstone(models.Model):
     """A delete that keeps older claims away from a path, and with `subtree` from all below it (R6). Times in server ms."""
 
-    tree = models.ForeignKey(Tree, on_delete=models.CASCADE, related_name="tombstones", db_index=False)
+    pk = models.CompositePrimaryKey("tree_id", "path")
+    tree = models.ForeignKey(Tree, on_delete=models.DO_NOTHING, related_name="tombstones", db_index=False, db_constraint=False)
     path = models.TextField()
     subtree = models.BooleanField(default=False)
     observed_at = models.BigIntegerField()
@@ -20,7 +21,6 @@ class Tombstone(models.Model):
     rule = models.SmallIntegerField(default=0)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("tree", "path"), name="tombstone_once_per_path"),)
         indexes = (models.Index(fields=("created_at",), name="tombstone_created"),)
 
 

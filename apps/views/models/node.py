@@ -2,7 +2,8 @@
 
 A batch from one directory touches one place of the file table; the stats of any subtree are one row; renaming a directory
 rewrites directory paths only. Paths and names are keys of `fustor_schema.paths`. Rows are written by set-based SQL in
-`apps.views.store`, never through the ORM.
+`apps.views.store`, never through the ORM: the keys carry no database constraint and no cascade (a check per row costs more
+than the row); `apps.views.services.drop_tree` removes a tree, and `manage.py verify_view` proves that nothing dangles.
 """
 
 from enum import IntFlag
@@ -45,7 +46,7 @@ class Metadata(models.Model):
     mode = models.IntegerField(null=True)
     uid = models.BigIntegerField(null=True)
     gid = models.BigIntegerField(null=True)
-    inode = models.DecimalField(max_digits=20, decimal_places=0, null=True)  # unsigned 64 bit
+    inode = models.BigIntegerField(null=True)  # unsigned 64 bit as two's complement: n or n - 2**64
     nlink = models.BigIntegerField(null=True)
     flags = models.SmallIntegerField(default=0)
     observed_at = models.BigIntegerField(default=0)
@@ -60,9 +61,11 @@ class Metadata(models.Model):
 class Directory(Metadata):
     """One directory. Totals are recursive and exclude the directory itself (R47)."""
 
-    tree = models.ForeignKey(Tree, on_delete=models.CASCADE, related_name="directories")
+    tree = models.ForeignKey(Tree, on_delete=models.DO_NOTHING, related_name="directories", db_index=False, db_constraint=False)
     path = models.TextField()
-    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="directories")
+    parent = models.ForeignKey(
+        "self", on_delete=models.DO_NOTHING, null=True, related_name="directories", db_index=False, db_constraint=False
+    )
     name = models.TextField()
     total_files = models.BigIntegerField(default=0)
     total_directories = models.BigIntegerField(default=0)
@@ -77,13 +80,16 @@ class Directory(Metadata):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tree", "path"), name="directory_once_per_path"),)
+        indexes = (models.Index(fields=("parent", "name"), name="directory_children"),)
 
 
 class File(Metadata):
     """One node that is no directory (SQLite: WITHOUT ROWID, clustered by directory)."""
 
     pk = models.CompositePrimaryKey("directory_id", "name")
-    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="files", db_index=False)
+    directory = models.ForeignKey(
+        Directory, on_delete=models.DO_NOTHING, related_name="files", db_index=False, db_constraint=False
+    )
     name = models.TextField()
     kind = models.SmallIntegerField(choices=NodeKind, default=NodeKind.FILE)
 
@@ -92,7 +98,9 @@ class OwnerTotal(models.Model):
     """Recursive files and bytes of one owner below one directory, for rows that carry `uid` (R47)."""
 
     pk = models.CompositePrimaryKey("directory_id", "uid")
-    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="owner_totals", db_index=False)
+    directory = models.ForeignKey(
+        Directory, on_delete=models.DO_NOTHING, related_name="owner_totals", db_index=False, db_constraint=False
+    )
     uid = models.BigIntegerField()
     files = models.BigIntegerField(default=0)
     bytes = models.BigIntegerField(default=0)

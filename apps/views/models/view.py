@@ -56,6 +56,7 @@ class Tree(models.Model):
     change_seq = models.BigIntegerField(default=0, help_text="Sequence of the last change in the feed")
     snapshot_complete_at = models.FloatField(null=True, help_text="First complete snapshot; empty: answer 503 (R25)")
     last_snapshot_at = models.FloatField(null=True)
+    snapshot_started_at = models.FloatField(null=True, help_text="First row of the snapshot that is under way")
     last_audit_finished_at = models.FloatField(null=True)
     audit_cycle_count = models.PositiveIntegerField(default=0)
     last_event_at = models.FloatField(null=True, help_text="Server time of the last applied claim")
