@@ -27,7 +27,7 @@ class CreateClusteredModel(migrations.CreateModel):
         model = to_state.apps.get_model(app_label, self.name)
         sql, params = editor.table_sql(model)
         editor.execute(f"{sql} WITHOUT ROWID", params or None)
-        editor.deferred_sql.extend(editor._model_indexes_sql(model))  # noqa: SLF001 - no public way to these
+        editor.deferred_sql.extend(editor._model_indexes_sql(model))  # no public way to these
 
 
 def compare_bytes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

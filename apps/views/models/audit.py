@@ -22,7 +22,7 @@ class Audit(models.Model):
     session = models.BigIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     started_at = models.BigIntegerField(help_text="The fence: start of the scan, not arrival (R15)")
-    opened_at = models.BigIntegerField(default=0, help_text="When this server opened it; one opened before a restart is aborted (R14)")
+    opened_at = models.BigIntegerField(default=0, help_text="Arrival of its start; a restart aborts it (R14)")
     end_seen = models.BooleanField(default=False, help_text="The agent sent its end; until then its rows belong to this audit")
     finished_at = models.BigIntegerField(null=True)
     batches = models.BigIntegerField(default=0)
