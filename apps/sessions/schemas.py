@@ -1,0 +1,169 @@
+"""Bodies of the `/pipe` calls as OpenAPI shows them. Batches of events are decoded by fustor_schema.wire instead."""
+
+from typing import Any, Literal
+
+from ninja import Field, Schema
+
+
+class Tolerant(Schema):
+    """Unknown fields of newer or older agents are no error."""
+
+    model_config = {"extra": "ignore"}
+
+
+class SessionRequest(Tolerant):
+    """Open a session. `task_id` is `<agent id>:<agent pipe id>`."""
+
+    task_id: str = Field(min_length=1, max_length=255)
+    source_type: str | None = None
+    client_info: dict[str, Any] | None = None
+    session_timeout_seconds: int | None = Field(default=None, ge=0)
+    pipe_id: str | None = Field(default=None, description="NEW: which pipe, for a key that serves several")
+    protocol: int | None = Field(default=None, description="NEW: 3 for the native additions")
+    sent_at: float | None = Field(default=None, allow_inf_nan=False, description="NEW: ms on the agent's monotonic clock")
+    root_id: str | None = Field(default=None, max_length=200, description="NEW: identity of the mount")
+    host: dict[str, Any] | None = Field(default=None, description="NEW: hostname, version …")
+    job_queue: bool = Field(default=False, description="NEW: the agent consumes the Celery queue agent.<agent id>")
+
+
+class CommandOut(Schema):
+    """One order; it comes again until it is acknowledged and is to be run once per `id`."""
+
+    model_config = {"extra": "allow"}
+
+    type: str
+    id: str
+
+
+class OffsetProbe(Schema):
+    """Server time at the answer, in ms."""
+
+    server_ms: int
+
+
+class SessionAnswer(Schema):
+    """An open session."""
+
+    session_id: str
+    role: Literal["leader", "follower"]
+    session_timeout_seconds: int
+    heartbeat_interval: float
+    audit_interval_sec: float
+    sentinel_interval_sec: float
+    message: str
+    protocol: int
+    epoch: int
+    pipe_id: str
+    view_ids: list[str]
+    committed_seq: int
+    resume_index: int
+    offset_probe: OffsetProbe
+    commands: list[CommandOut]
+
+
+class CommandReport(Tolerant):
+    """The agent's word on a command that it was given."""
+
+    id: str
+    state: Literal["RUNNING", "DONE", "FAILED"]
+    result: dict[str, Any] = {}
+    error: str = ""
+
+
+class HeartbeatRequest(Tolerant):
+    """I am alive, and this is how I am. `agent_status.state` is a PipeState as text or number."""
+
+    can_realtime: bool = False
+    agent_status: dict[str, Any] | None = None
+    command_reports: list[CommandReport] = Field(default=[], description="NEW: acknowledgement of commands")
+
+
+class HeartbeatAnswer(Schema):
+    """The session lives; its role, its epoch and what to do next."""
+
+    status: Literal["ok"]
+    role: Literal["leader", "follower"]
+    message: str
+    can_realtime: bool
+    epoch: int
+    commands: list[CommandOut]
+
+
+class TerminatedAnswer(Schema):
+    """The session is over, or there was none."""
+
+    status: Literal["terminated"]
+    session_id: str
+
+
+class AuthorizedAnswer(Schema):
+    """What the key is good for."""
+
+    view_id: str | None
+    status: Literal["authorized"]
+    pipe_id: str
+    view_ids: list[str]
+    server_time: float
+
+
+class Rejected(Schema):
+    """One refused row of a batch."""
+
+    event: int
+    row: int | None
+    field: str
+    reason: str
+
+
+class EventsAnswer(Schema):
+    """Committed. `rejected` rows were refused one by one, the rest is in."""
+
+    model_config = {"extra": "allow"}
+
+    status: str
+    count: int
+    rows: int = 0
+    applied: int = 0
+    ignored: int = 0
+    rejected: list[Rejected] = []
+
+
+class AuditCall(Tolerant):
+    """Which session and which audit; an old agent sends no body at all."""
+
+    session_id: str | None = None
+    audit_id: str | None = Field(default=None, max_length=100)
+    started_ms: float | None = Field(default=None, allow_inf_nan=False)
+    root_id: str | None = Field(default=None, max_length=200)
+    manifest: dict[str, Any] | None = None
+
+
+class AuditAnswer(Schema):
+    """How many trees took part."""
+
+    status: str
+    drivers_handled: int
+
+
+class SentinelUpdate(Tolerant):
+    """What a re-check found."""
+
+    path: str
+    mtime: float | None = None
+    size: int | None = None
+    status: Literal["exists", "missing"] = "exists"
+
+
+class SentinelFeedback(Tolerant):
+    """The outcome of sentinel tasks."""
+
+    type: str = "suspect_update"
+    updates: list[SentinelUpdate]
+    session_id: str | None = None
+
+
+class FeedbackAnswer(Schema):
+    """How many trees took it in."""
+
+    status: Literal["processed"]
+    drivers_updated: int
