@@ -1,12 +1,20 @@
 """What every request and answer passes: both slash forms of the API, response headers."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+
+from apps.runtime.ids import new_uuid
+
+GetResponse = Callable[[HttpRequest], Any]
+# what may go into a log line and a header as it is
+PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 POLICY = "; ".join(
     (
@@ -33,23 +41,49 @@ class ContentSecurityPolicy(MiddlewareMixin):
 
 
 @sync_and_async_middleware
-def api_slash(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def api_slash(get_response: GetResponse) -> GetResponse:
     """Accept every path below `/api/` and the health paths with and without a trailing slash; routes are declared without."""
-    if iscoroutinefunction(get_response):
 
-        async def middleware(request: HttpRequest) -> HttpResponseBase:
-            _strip_slash(request)
+    async def later(request: HttpRequest) -> HttpResponseBase:
+        _strip_slash(request)
+        response: HttpResponseBase = await get_response(request)
+        return response
+
+    def now(request: HttpRequest) -> HttpResponseBase:
+        _strip_slash(request)
+        response: HttpResponseBase = get_response(request)
+        return response
+
+    return later if iscoroutinefunction(get_response) else now
+
+
+@sync_and_async_middleware
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give every request an id: from its `X-Request-Id` when that is plain, else a new one. Log lines and the answer carry it."""
+
+    async def later(request: HttpRequest) -> HttpResponseBase:
+        with structlog.contextvars.bound_contextvars(request_id=_identify(request)):
             response: HttpResponseBase = await get_response(request)
-            return response
+        return _signed(request, response)
 
-    else:
-
-        def middleware(request: HttpRequest) -> HttpResponseBase:  # type: ignore[misc]  # the synchronous twin of the same name
-            _strip_slash(request)
+    def now(request: HttpRequest) -> HttpResponseBase:
+        with structlog.contextvars.bound_contextvars(request_id=_identify(request)):
             response: HttpResponseBase = get_response(request)
-            return response
+        return _signed(request, response)
 
-    return middleware
+    return later if iscoroutinefunction(get_response) else now
+
+
+def _identify(request: HttpRequest) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    chosen = given if PLAIN_ID.fullmatch(given) else new_uuid().hex[:16]
+    request.request_id = chosen  # type: ignore[attr-defined]  # read by errors.server_error
+    return chosen
+
+
+def _signed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]  # set by _identify
+    return response
 
 
 def _strip_slash(request: HttpRequest) -> None:

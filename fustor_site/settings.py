@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 import environ
 
+from fustor_site.logs import configure_structlog, logging_config
+from fustor_site.supervisor import broker
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -56,6 +59,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "fustor_site.middleware.request_id",
     "fustor_site.middleware.api_slash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -139,7 +143,7 @@ FUSTOR_LANES = {
     "query": env.int("FUSTOR_QUERY_THREADS", default=4),
 }
 
-FUSTOR_REDIS_URL = env.str("FUSTOR_REDIS_URL", default=f"unix://{FUSTOR_HOME / 'redis.sock'}")
+FUSTOR_REDIS_URL = env.str("FUSTOR_REDIS_URL", default="") or broker.address(FUSTOR_HOME)
 _is_socket = urlsplit(FUSTOR_REDIS_URL).scheme == "unix"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": FUSTOR_REDIS_URL}}
 CHANNEL_LAYERS = {
@@ -194,6 +198,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = FUSTOR_HOME / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 # served from the source folders too, so a clean clone needs no collectstatic
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
@@ -218,11 +223,5 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("FUSTO
 # the receiver's own limit decides for batches (413 names it); this is the end for everything else
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("FUSTOR_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": env.str("FUSTOR_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.channels.server": {"level": "WARNING"}, "daphne": {"level": "WARNING"}},
-}
+configure_structlog()
+LOGGING = logging_config(env.str("FUSTOR_LOG_FORMAT", default="console"), env.str("FUSTOR_LOG_LEVEL", default="INFO"))

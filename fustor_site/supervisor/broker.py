@@ -4,8 +4,10 @@ Order: a `redis-server` or `valkey-server` that is installed, else the Valkey bi
 ourselves (the wheel's own wrapper kills the server with -9 when its process ends). `FUSTOR_REDIS_URL` overrides all of it.
 """
 
+import hashlib
+import os
 import shutil
-import socket
+import stat
 from pathlib import Path
 
 # sun_path holds 108 bytes with the closing NUL on Linux, 104 on macOS
@@ -39,11 +41,26 @@ def _server_of_the_wheel() -> str:
 
 
 def address(home: Path) -> str:
-    """URL of the embedded server of a home: a unix socket below it, or a free loopback port when that path is too long."""
+    """URL of the embedded server of a home: the same for every process that works on that home.
+
+    A unix socket below the home; when that path is too long for a socket, one in a directory of its own under /tmp.
+    Raises NoBroker.
+    """
     path = home / "redis.sock"
-    if len(bytes(path)) <= LONGEST_SOCKET_PATH:
-        return f"unix://{path}"
-    return f"redis://127.0.0.1:{free_port()}/0"
+    if len(bytes(path)) > LONGEST_SOCKET_PATH:
+        path = _private_directory(home) / "redis.sock"
+    return f"unix://{path}"
+
+
+def _private_directory(home: Path) -> Path:
+    """A short directory that only this user can enter, named after the home. Raises NoBroker when somebody else made it first."""
+    name = hashlib.sha256(bytes(home)).hexdigest()[:16]
+    directory = Path("/tmp") / f"fustor-{os.getuid()}-{name}"  # noqa: S108 - its owner and mode are checked below
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise NoBroker(f"{directory} is not a private directory of this user. Remove it, or choose a home with a shorter path.")
+    return directory
 
 
 def command(url: str, home: Path) -> list[str]:
@@ -57,11 +74,3 @@ def command(url: str, home: Path) -> list[str]:
     # a broker must refuse rather than forget what was queued
     bound = ["--maxmemory", "256mb", "--maxmemory-policy", "noeviction"]
     return [find_server(), *listen, *keep, *bound, "--daemonize", "no", "--loglevel", "warning"]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    return port

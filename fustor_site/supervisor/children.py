@@ -17,6 +17,7 @@ from typing import IO
 _PR_SET_PDEATHSIG = 1
 
 
+PIPE = subprocess.PIPE
 Child = subprocess.Popen[bytes]
 
 

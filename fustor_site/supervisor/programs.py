@@ -7,17 +7,8 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
 def web(host: str, port: int) -> list[str]:
-    """Daphne: console, API and websockets.
-
-    A websocket may stay open for ever; an application that ignores a closed connection is ended after 5 s, so that
-    stopping the server is quick.
-    """
-    return [
-        *_python("daphne"),
-        *("--bind", host, "--port", str(port)),
-        *("--websocket_timeout", "-1", "--application-close-timeout", "5", "--no-server-name", "--verbosity", "1"),
-        "fustor_site.asgi:application",
-    ]
+    """Console, API and websockets."""
+    return [*_python("fustor_site.web"), host, str(port)]
 
 
 def worker(concurrency: int = 4) -> list[str]:
@@ -27,7 +18,7 @@ def worker(concurrency: int = 4) -> list[str]:
     """
     return [
         *_python("celery"),
-        *("-A", "fustor_site", "worker", "--beat", "--queues", "default"),
+        *("--quiet", "-A", "fustor_site", "worker", "--beat", "--queues", "default"),
         *("--pool", "threads", "--concurrency", str(concurrency)),
         *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
     ]

@@ -15,7 +15,7 @@ import httpx
 import redis
 from django.conf import settings
 
-from fustor_site.supervisor import broker, children, programs
+from fustor_site.supervisor import broker, children, ports, programs
 from tests.blackbox.databases import ServerDatabase
 
 
@@ -72,9 +72,8 @@ class RunningServer:
     """
 
     def __init__(self, **environment: str) -> None:
-        # /tmp, because a unix socket's path must be short
-        self.home = Path(tempfile.mkdtemp(prefix="fustor-server-", dir="/tmp"))
-        self.port = broker.free_port()
+        self.home = Path(tempfile.mkdtemp(prefix="fustor-server-"))
+        self.port = ports.free()
         self.url = f"http://127.0.0.1:{self.port}"
         self.redis = RunningRedis(broker.address(self.home), self.home)
         self.database = ServerDatabase(self.home)

@@ -87,9 +87,7 @@ class File(Metadata):
     """One node that is no directory (SQLite: WITHOUT ROWID, clustered by directory)."""
 
     pk = models.CompositePrimaryKey("directory_id", "name")
-    directory = models.ForeignKey(
-        Directory, on_delete=models.DO_NOTHING, related_name="files", db_index=False, db_constraint=False
-    )
+    directory = models.ForeignKey(Directory, on_delete=models.DO_NOTHING, related_name="files", db_index=False, db_constraint=False)
     name = models.TextField()
     kind = models.SmallIntegerField(choices=NodeKind, default=NodeKind.FILE)
 

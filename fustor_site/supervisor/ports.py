@@ -1,0 +1,40 @@
+"""TCP ports: is one free, and which one is. Used by `manage.py up` and by the tests."""
+
+import errno
+import socket
+
+
+def trouble(host: str, port: int) -> str:
+    """Why a server cannot listen there, in words and with what to do; empty when it can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # a port whose last connections are still closing is free, a listening one is not
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OverflowError:
+        return f"{port} is not a port; ports go from 1 to 65535."
+    except socket.gaierror:
+        return f"{host} is not an address of this machine. Choose another: --host 127.0.0.1"
+    except OSError as error:
+        return _reason(error, host, port)
+    return ""
+
+
+def free(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is taken by another program. Choose another: make run PORT={port + 1}"
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}. Choose one above 1023: make run PORT=8000"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine. Choose another: --host 127.0.0.1"
+    return f"Cannot listen on {host} port {port}: {error.strerror}."

@@ -1,0 +1,53 @@
+"""The web process: `python -m fustor_site.web HOST PORT`. Daphne, with the options that its command line cannot set.
+
+Started by the supervisor and by the tests. Behind a proxy (FUSTOR_BEHIND_PROXY) addresses come from X-Forwarded-*.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
+
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.server import Server
+
+from fustor_site.asgi import application
+
+# bodies reach the application in pieces of this size; a batch is 0.1 to 1 MB, and every piece costs a turn of the loop
+BODY_PIECE_BYTES = 1024 * 1024
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+
+
+def server(host: str, port: int) -> Server:
+    """The server, not yet running. Twisted drops a connection that sends nothing for 60 s in the middle of a request."""
+    from django.conf import settings
+
+    behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
+    return Server(
+        application,
+        endpoints=build_endpoint_description_strings(host=host, port=port),
+        request_buffer_size=BODY_PIECE_BYTES,
+        # a websocket may stay open for ever; pings find the dead ones
+        websocket_timeout=-1,
+        websocket_max_message_size=WEBSOCKET_MESSAGE_BYTES,
+        websocket_max_frame_size=WEBSOCKET_MESSAGE_BYTES,
+        # an application that ignores a closed connection is ended soon, so stopping the server is quick
+        application_close_timeout=5,
+        proxy_forwarded_address_header="X-Forwarded-For" if behind_proxy else None,
+        proxy_forwarded_port_header="X-Forwarded-Port" if behind_proxy else None,
+        proxy_forwarded_proto_header="X-Forwarded-Proto" if behind_proxy else None,
+        server_name="",
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m fustor_site.web")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    options = parser.parse_args()
+    server(options.host, options.port).run()
+
+
+if __name__ == "__main__":
+    main()
