@@ -160,6 +160,11 @@ def ancestors(key: str) -> tuple[str, ...]:
     return tuple(above)
 
 
+def depth(key: str) -> int:
+    """How many components the key has; 0 for the root."""
+    return 0 if key == ROOT else key.count("/")
+
+
 def is_within(key: str, scope: str) -> bool:
     """True when key is scope or lies below it, by components (R52: /data does not hold /database)."""
     return scope == ROOT or key == scope or key.startswith(scope + "/")

@@ -63,6 +63,12 @@ class Conflict(Problem):
     status, code = 409, "conflict"
 
 
+class Gone(Problem):
+    """410: what the request continues no longer exists (an expired cursor); start again."""
+
+    status, code = 410, "gone"
+
+
 class TooLarge(Problem):
     """413: over a limit; the answer names the limit."""
 

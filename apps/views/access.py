@@ -1,0 +1,57 @@
+"""Who may see which view: the `Principal` that every API route gets as `request.auth`, and the two gates that ask it.
+
+The concrete principals (keys, people) live in apps.pipes; this app only says what it needs to know of them.
+"""
+
+from typing import Protocol
+
+from django.db.models import QuerySet
+
+from apps.runtime.problems import Forbidden, NotFound
+from apps.views.models import View
+
+
+class Principal(Protocol):
+    """Whoever made a request. `name` is for records of who did what, never a secret."""
+
+    @property
+    def name(self) -> str:
+        """How records call it."""
+        ...
+
+    def may_read(self, view: View) -> bool:
+        """True when it may query the view."""
+        ...
+
+    def may_administer(self, view: View) -> bool:
+        """True when it may reset the view and feed its suspect list."""
+        ...
+
+    def readable_views(self) -> QuerySet[View]:
+        """Every view that `may_read` allows."""
+        ...
+
+
+def readable_view(principal: Principal, slug: str) -> View:
+    """The view, if the principal may read it. Raises NotFound, Forbidden (R50)."""
+    view = _existing(slug)
+    if not principal.may_read(view):
+        raise Forbidden(f"This key may not read view {slug}.", fix="Use a query key that is bound to the view.")
+    return view
+
+
+def administered_view(principal: Principal, slug: str) -> View:
+    """The view, if the principal may change its state. Raises NotFound, Forbidden (R50)."""
+    view = _existing(slug)
+    if not principal.may_administer(view):
+        raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key with scope views:admin.")
+    return view
+
+
+def _existing(slug: str) -> View:
+    view = View.objects.filter(slug=slug).first()
+    if view is None:
+        raise NotFound(f"There is no view {slug}.")
+    if not view.enabled:
+        raise NotFound(f"View {slug} is switched off.", code="view_disabled", fix="Enable it in the configuration.")
+    return view

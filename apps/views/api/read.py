@@ -1,0 +1,182 @@
+"""The V2 questions: views, tree, stats, search, metadata, blind spots, suspects."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from ninja import Field, Query, Router
+
+from apps.runtime import clock
+from apps.runtime.lanes import Lane, run
+from apps.runtime.problems import NotFound
+from apps.views import access
+from apps.views.api.answers import answer, written
+from apps.views.api.params import PagedPathParams, PageParams, PathParams
+from apps.views.api.schemas import BlindSpotsOut, NodeOut, ProblemOut, StatsOut, SuspectOut, TreeOut, ViewsOut
+from apps.views.models import Tree, View
+from apps.views.ports import ports
+from apps.views.queries import lookup, matching, scope, search, tree, views
+from apps.views.queries.blind_spots import blind_spots
+from apps.views.queries.stats import stats_answer
+from apps.views.queries.suspects import suspects
+
+router = Router()
+PROBLEMS: Any = {(401, 403, 404, 410, 422, 503): ProblemOut}
+# up to here a nested tree is sent at once, with its length
+WHOLE_NODES = 2_000
+
+
+class TreeParams(PathParams):
+    """Which part of the tree, and how."""
+
+    recursive: bool = True
+    max_depth: int | None = Field(None, ge=0, description="Levels below the node")
+    only_path: bool = False
+    on_demand_scan: bool = Field(False, description="Also ask the source to look again; answers with `job_id`")
+    limit: int | None = Field(None, ge=1, le=10_000, description="Answer in flat pages of at most so many nodes")
+    cursor: str | None = None
+
+    @property
+    def depth(self) -> int | None:
+        """Levels below the node that are shown; None: all."""
+        return self.max_depth if self.recursive else min(1, 1 if self.max_depth is None else self.max_depth)
+
+
+class SearchParams(PageParams):
+    """What to look for and what else a hit must be."""
+
+    pattern: str = Field(..., min_length=1, max_length=4096, description="Text in the name, or glob on name or path")
+    mode: matching.Mode = matching.Mode.AUTO
+    ignore_case: bool = Field(False, description="ASCII letters only")
+    path: str = Field("/", description="Only below this path")
+    path_b64: str | None = None
+    member: str | None = None
+    kind: str | None = None
+    min_size: int | None = Field(None, ge=0)
+    max_size: int | None = Field(None, ge=0)
+    modified_after: float | None = None
+    modified_before: float | None = None
+    suspect: bool | None = None
+    agent_missing: bool | None = None
+    uid: int | None = None
+
+    def question(self, key: str) -> search.SearchQuestion:
+        """The question these parameters ask below a path."""
+        filters = matching.Filters(
+            self.kind,
+            self.min_size,
+            self.max_size,
+            self.modified_after,
+            self.modified_before,
+            self.suspect,
+            self.agent_missing,
+            self.uid,
+        )
+        return search.SearchQuestion(matching.Pattern(self.pattern, self.mode, self.ignore_case), key, filters)
+
+
+def _tree_of(request: HttpRequest, view_id: str, member: str | None) -> tuple[View, Tree, str]:
+    """The view, its tree and the path of a request: what every question starts from. Raises what the edges render."""
+    view = access.readable_view(request.auth, view_id)  # type: ignore[attr-defined] - set by the API's authentication
+    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
+    return view, scope.complete_tree(view, member), key
+
+
+@router.get("", response={200: ViewsOut, **PROBLEMS}, summary="The views this key may read")
+async def list_views(request: HttpRequest) -> HttpResponseBase:
+    """Views with their freshness."""
+    return await run(Lane.QUERY, lambda: answer(views.listing(request.auth, clock.now())))  # type: ignore[attr-defined] - see above
+
+
+@router.get("/{view_id}/tree", response={200: TreeOut, **PROBLEMS}, summary="A node with its subtree")
+async def get_tree(request: HttpRequest, view_id: str, params: Query[TreeParams]) -> HttpResponseBase:
+    """Nested (`children`), streamed when big; with `limit` or `cursor` in flat pages."""
+    return await run(Lane.QUERY, _tree, request, view_id, params)
+
+
+def _tree(request: HttpRequest, view_id: str, params: TreeParams) -> HttpResponseBase:
+    view, stored, key = _tree_of(request, view_id, params.member)
+    job = _job(request, view, key, params)
+    question = tree.TreeQuestion(key, params.depth, params.only_path)
+    try:
+        if params.limit is None and params.cursor is None:
+            top = lookup.directory_row(stored, key)
+            whole = top is None or top[3] + top[4] <= WHOLE_NODES
+            return written(tree.written(stored, question, {**job, "as_of_seq": stored.change_seq}), stored, whole=whole)
+        return _tree_page(stored, question, params, job)
+    except NotFound as error:
+        error.extra = job if params.on_demand_scan else {}
+        raise
+
+
+def _job(request: HttpRequest, view: View, key: str, params: TreeParams) -> dict[str, Any]:
+    """`job_id` and `job_pending`: the scan that this request asked for, or one that is under way."""
+    if params.on_demand_scan:
+        asked = ports.request_scan(view, key, params.recursive, request.auth.name)  # type: ignore[attr-defined] - see above
+        return {"job_id": asked, "job_pending": True}
+    pending = ports.pending_scan(view, key)
+    return {"job_id": pending, "job_pending": pending is not None}
+
+
+def _tree_page(stored: Tree, question: tree.TreeQuestion, params: TreeParams, job: dict[str, Any]) -> HttpResponseBase:
+    page = tree.page(stored, question, params.cursor, params.limit or 1000)
+    top = tree.shown(lookup.node_at(stored, question.key), question)
+    extra = {**job, "next_cursor": page.next_cursor, "as_of_seq": page.as_of_seq, "children": page.children}
+    return answer(tree.with_fields(top, extra), stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
+
+
+@router.get("/{view_id}/stats", response={200: StatsOut, **PROBLEMS}, summary="Figures of a subtree")
+async def get_stats(request: HttpRequest, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
+    """Counts, sizes, ages, flags and freshness."""
+    return await run(Lane.QUERY, _stats, request, view_id, params)
+
+
+def _stats(request: HttpRequest, view_id: str, params: PathParams) -> HttpResponseBase:
+    view, stored, key = _tree_of(request, view_id, params.member)
+    return answer({"view_id": view.slug, **stats_answer(stored, key, clock.now())}, stored)
+
+
+@router.get("/{view_id}/search", response={200: list[NodeOut], **PROBLEMS}, summary="Nodes by name or path")
+async def get_search(request: HttpRequest, view_id: str, params: Query[SearchParams]) -> HttpResponseBase:
+    """A list of nodes; the header `X-Fustor-Next-Cursor` is there when more may follow."""
+    return await run(Lane.QUERY, _search, request, view_id, params)
+
+
+def _search(request: HttpRequest, view_id: str, params: SearchParams) -> HttpResponseBase:
+    _, stored, key = _tree_of(request, view_id, params.member)
+    hits = search.search(stored, params.question(key), params.cursor, params.limit)
+    return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
+
+
+@router.get("/{view_id}/metadata", response={200: NodeOut, **PROBLEMS}, summary="One node")
+async def get_metadata(request: HttpRequest, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
+    """The node without its subtree."""
+    return await run(Lane.QUERY, _metadata, request, view_id, params)
+
+
+def _metadata(request: HttpRequest, view_id: str, params: PathParams) -> HttpResponseBase:
+    _, stored, key = _tree_of(request, view_id, params.member)
+    return answer(lookup.node_at(stored, key), stored)
+
+
+@router.get("/{view_id}/blind-spots", response={200: BlindSpotsOut, **PROBLEMS}, summary="What only scans saw")
+async def get_blind_spots(request: HttpRequest, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
+    """Open blind spots at the path and below it."""
+    return await run(Lane.QUERY, _blind_spots, request, view_id, params)
+
+
+def _blind_spots(request: HttpRequest, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+    _, stored, key = _tree_of(request, view_id, params.member)
+    page = blind_spots(stored, key, params.cursor, params.limit)
+    return answer(page, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
+
+
+@router.get("/{view_id}/suspect-list", response={200: list[SuspectOut], **PROBLEMS}, summary="What may still be being written")
+async def get_suspects(request: HttpRequest, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
+    """A list by path; the header `X-Fustor-Next-Cursor` is there when more follow."""
+    return await run(Lane.QUERY, _suspects, request, view_id, params)
+
+
+def _suspects(request: HttpRequest, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+    _, stored, key = _tree_of(request, view_id, params.member)
+    page = suspects(stored, key, params.cursor, params.limit)
+    return answer(page.entries, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)

@@ -1,0 +1,69 @@
+"""What this app needs from the apps above it. apps.sessions plugs its side in when Django starts; imports go one way only.
+
+A port that nobody filled raises `Unavailable` (asking for a scan) or knows nothing (labels of sessions).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from apps.runtime.problems import Unavailable
+from apps.views.models import View
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLabel:
+    """What people may know of the session that decided a node. `session` is the masked session id."""
+
+    agent_id: str
+    source_uri: str
+    task_id: str
+    session: str
+
+
+class RequestScan(Protocol):
+    """Ask the source to look at a path again; the same path asked twice is one job (R45)."""
+
+    def __call__(self, view: View, path: str, recursive: bool, actor: str) -> str:
+        """The id of the job. Raises Unavailable when no session could run it."""
+        ...
+
+
+class PendingScan(Protocol):
+    """The unfinished scan job that covers a path of a view, if there is one."""
+
+    def __call__(self, view: View, path: str) -> str | None:
+        """The id of the job, or None."""
+        ...
+
+
+class SessionLabels(Protocol):
+    """Names of sessions by their numbers; unknown numbers are left out."""
+
+    def __call__(self, numbers: Collection[int]) -> Mapping[int, SessionLabel]:
+        """Labels by Session.number."""
+        ...
+
+
+def _no_scan(view: View, path: str, recursive: bool, actor: str) -> str:
+    raise Unavailable("No part of this server can run scans.", code="no_scanner", retry_after=30)
+
+
+def _no_pending_scan(view: View, path: str) -> str | None:
+    return None
+
+
+def _no_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
+    return {}
+
+
+@dataclass(slots=True)
+class Ports:
+    """The plugs. Set once, in AppConfig.ready() of the app that fills them."""
+
+    request_scan: RequestScan = field(default=_no_scan)
+    pending_scan: PendingScan = field(default=_no_pending_scan)
+    session_labels: SessionLabels = field(default=_no_labels)
+
+
+ports = Ports()

@@ -1,0 +1,112 @@
+"""Finding single nodes and reading the files and directories of a place, by the keys of the node tables."""
+
+from collections.abc import Iterator, Sequence
+
+from apps.runtime.problems import NotFound
+from apps.views.models import Tree
+from apps.views.queries import sql
+from apps.views.queries.nodes import DirectoryNode, Namer, Node
+from fustor_schema import paths
+
+_D = sql.columns(sql.DIRECTORY_COLUMNS, "d")
+_F = sql.columns(sql.FILE_COLUMNS, "f")
+
+
+def directory_row(tree: Tree, key: str) -> sql.Row | None:
+    """The directory at a path."""
+    return sql.fetch_one(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path = %s", (tree.pk, key))  # noqa: S608 - constants
+
+
+def file_row(tree: Tree, key: str) -> sql.Row | None:
+    """The node at a path that is no directory."""
+    return sql.fetch_one(
+        f"SELECT {_F} FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "  # noqa: S608 - constants
+        "WHERE d.tree_id = %s AND d.path = %s AND f.name = %s",
+        (tree.pk, paths.parent(key), paths.name(key)),
+    )
+
+
+def node_at(tree: Tree, key: str) -> Node | DirectoryNode:
+    """The node at a path. Raises NotFound."""
+    namer = Namer(tree)
+    row = directory_row(tree, key)
+    if row is not None:
+        namer.learn([row])
+        return namer.directory(row)
+    row = file_row(tree, key)
+    if row is None:
+        raise absent(key)
+    namer.learn([row])
+    return namer.file(key, row)
+
+
+def absent(key: str) -> NotFound:
+    """The 404 of a path that the view does not hold."""
+    return NotFound(
+        f"The view holds nothing at {paths.display(key)}.", code="path_not_found", fix="Ask `explain` for this path why it is not there."
+    )
+
+
+def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]:
+    """The nodes at many paths, in two statements; absent paths are left out."""
+    directories = sql.fetch(
+        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND {sql.one_of('d.path')}",  # noqa: S608 - constants
+        (tree.pk, sql.bound(keys)),
+    )
+    wanted = set(keys)
+    files = sql.fetch(
+        f"SELECT {_F}, d.path FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "  # noqa: S608 - constants
+        f"WHERE d.tree_id = %s AND {sql.one_of('d.path')} AND {sql.one_of('f.name')}",
+        (tree.pk, sql.bound(sorted({paths.parent(key) for key in keys})), sql.bound(sorted({paths.name(key) for key in keys}))),
+    )
+    namer = Namer(tree)
+    namer.learn(directories)
+    namer.learn([row[:-1] for row in files])
+    found: dict[str, Node | DirectoryNode] = {row[1]: namer.directory(row) for row in directories}
+    for row in files:
+        key = paths.join(row[-1], row[1])
+        if key in wanted:
+            found[key] = namer.file(key, row[:-1])
+    return found
+
+
+def subdirectories(directory: int) -> list[sql.Row]:
+    """The directories directly in a directory, by name."""
+    return sql.fetch(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.parent_id = %s ORDER BY d.name", (directory,))  # noqa: S608 - constants
+
+
+def directories_below(tree: Tree, key: str, after: str, limit: int, max_depth: int | None = None) -> list[sql.Row]:
+    """Directories below a path, in path order, those after `after` only (empty: from the first), at most `max_depth` deep."""
+    low, high = sql.below(key)
+    depth, deepest = "", []
+    if max_depth is not None:
+        # the number of slashes in a path is its depth
+        depth, deepest = "AND length(d.path) - length(replace(d.path, '/', '')) <= %s", [paths.depth(key) + max_depth]
+    return sql.fetch(
+        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path > %s AND d.path < %s {depth} "  # noqa: S608 - constants
+        "ORDER BY d.path LIMIT %s",
+        (tree.pk, max(low, after), high, *deepest, limit),
+    )
+
+
+def files_of(directory: int, after: str, limit: int) -> list[sql.Row]:
+    """Files of one directory by name, those after a name only."""
+    return sql.fetch(
+        f"SELECT {_F} FROM {sql.FILE} f WHERE f.directory_id = %s AND f.name > %s ORDER BY f.name LIMIT %s",  # noqa: S608 - constants
+        (directory, after, limit),
+    )
+
+
+def files_of_many(directories: Sequence[int], limit: int) -> list[sql.Row]:
+    """Files of several directories by (directory, name), at most `limit`."""
+    return sql.fetch(
+        f"SELECT {_F} FROM {sql.FILE} f WHERE {sql.one_of('f.directory_id')} ORDER BY f.directory_id, f.name LIMIT %s",  # noqa: S608
+        (sql.bound(directories), limit),
+    )
+
+
+def all_files_of(directory: int, chunk: int, after: str = "") -> Iterator[list[sql.Row]]:
+    """The files of one directory behind a name, chunk by chunk; entries that come and go meanwhile may or may not be among them."""
+    while rows := files_of(directory, after, chunk):
+        yield rows
+        after = rows[-1][1]

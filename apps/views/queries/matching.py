@@ -1,0 +1,126 @@
+"""What a search looks for, as one condition on the name and path of a row, in the SQL of either database.
+
+Default `auto`: the name holds the pattern literally; a pattern with `*`, `?` or `[` also counts as a glob on the name or the
+whole path (protocol V2), so a literal look for `a*b` still finds a file of that name. A literal pattern with `/` looks in the path.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.runtime.problems import Invalid
+from apps.views.models import Flag, NodeKind
+from apps.views.queries import glob, sql
+
+
+class Mode(StrEnum):
+    """How a pattern is read (R48)."""
+
+    AUTO = "auto"
+    LITERAL = "literal"
+    GLOB = "glob"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What else a hit must be. Sizes in bytes, times in Unix seconds; None: not asked."""
+
+    kind: str | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+    modified_after: float | None = None
+    modified_before: float | None = None
+    suspect: bool | None = None
+    agent_missing: bool | None = None
+    uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A piece of SQL and its parameters."""
+
+    text: str
+    params: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern and how to read it."""
+
+    text: str
+    mode: Mode = Mode.AUTO
+    ignore_case: bool = False
+
+    def condition(self, name: str, path: str) -> Condition:
+        """The condition on a row with these name and path expressions. Raises Invalid for a pattern that cannot be used."""
+        ways: list[Condition] = []
+        if self.mode is not Mode.GLOB:
+            ways.append(self._literal(path if "/" in self.text else name))
+        if self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text)):
+            # a path holds a `/` and so can only match a pattern that does, or that starts with any text
+            sides = (name, path) if self.mode is Mode.GLOB or "/" in self.text or self.text[:1] == "*" else (name,)
+            ways += [self._glob(side) for side in sides]
+        return Condition("(" + " OR ".join(way.text for way in ways) + ")", tuple(p for way in ways for p in way.params))
+
+    def texts(self) -> list[str]:
+        """Texts of which a hit's name holds at least one whole set; empty: an index cannot help."""
+        if self.mode is Mode.LITERAL or not glob.is_glob(self.text):
+            return [] if "/" in self.text else [self.text]
+        return []
+
+    def _literal(self, side: str) -> Condition:
+        return Condition(sql.contains(self._folded(side)), (self._folded_text(),))
+
+    def _glob(self, side: str) -> Condition:
+        try:
+            pieces = glob.parse(self._folded_text())
+        except glob.GlobError as error:
+            raise Invalid(str(error), field="pattern") from error
+        if sql.is_sqlite():
+            return Condition(f"{self._folded(side)} GLOB %s", (glob.sqlite_glob(pieces),))
+        return Condition(f"{self._folded(side)} ~ %s", (glob.regex(pieces),))
+
+    def _folded(self, side: str) -> str:
+        return f"lower({side})" if self.ignore_case else side
+
+    def _folded_text(self) -> str:
+        # lower() of both databases folds ASCII letters only (binary and C collation)
+        return "".join(c.lower() if c.isascii() else c for c in self.text) if self.ignore_case else self.text
+
+
+def filter_condition(filters: Filters, alias: str, *, directories: bool) -> Condition | None:
+    """The filters on rows of one of the node tables; None: no row of it can be a hit."""
+    parts: list[str] = []
+    params: list[Any] = []
+    if filters.kind is not None:
+        wants_directories = filters.kind == NodeKind.DIRECTORY.label
+        if wants_directories != directories:
+            return None
+        if not directories:
+            parts.append(f"{alias}.kind = %s")
+            params.append(_kind_number(filters.kind))
+    for column, operator, value in _bounds(filters):
+        if value is not None:
+            parts.append(f"{alias}.{column} {operator} %s")
+            params.append(value)
+    for flag, wanted in ((Flag.SUSPECT, filters.suspect), (Flag.BLIND, filters.agent_missing)):
+        if wanted is not None:
+            parts.append(f"({alias}.flags & {int(flag)}) {'<>' if wanted else '='} 0")
+    return Condition(" AND ".join(parts) or "1 = 1", tuple(params))
+
+
+def _bounds(filters: Filters) -> tuple[tuple[str, str, Any], ...]:
+    return (
+        ("size", ">=", filters.min_size),
+        ("size", "<=", filters.max_size),
+        ("mtime", ">=", filters.modified_after),
+        ("mtime", "<=", filters.modified_before),
+        ("uid", "=", filters.uid),
+    )
+
+
+def _kind_number(label: str) -> int:
+    for kind in NodeKind:
+        if kind.label == label:
+            return int(kind)
+    raise Invalid(f"{label} is no kind of node.", field="kind", fix=f"One of {', '.join(kind.label for kind in NodeKind)}.")

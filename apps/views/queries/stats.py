@@ -1,0 +1,77 @@
+"""Figures of a subtree. The totals are one stored row; nothing here counts nodes (R47, R49)."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.views import freshness
+from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
+from apps.views.queries import lookup, sql
+from apps.views.queries.within import within
+from fustor_schema import paths
+
+
+def freshness_of(tree: Tree, now: float) -> freshness.Freshness:
+    """The freshness of a tree, its open gaps counted."""
+    return freshness.of_tree(tree, Gap.objects.filter(tree=tree, closed_at=None).count(), now)
+
+
+def stats_answer(tree: Tree, key: str, now: float) -> dict[str, Any]:
+    """`stats` with the freshness of the tree."""
+    return {**stats(tree, key, now), "freshness": freshness_of(tree, now).payload()}
+
+
+def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
+    """What `stats` answers for the directory at a path (its subtree, itself excluded). Raises NotFound.
+
+    `staleness_seconds`: now − last verification of the scope. `latency_ms`: event observed → visible.
+    """
+    row = lookup.directory_row(tree, key)
+    if row is None:
+        raise lookup.absent(key)
+    _, _, _, files, directories, size, _ = row[:7]
+    open_spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
+    return {
+        "path": paths.display(key),
+        "item_count": files + directories,
+        "total_files": files,
+        "total_directories": directories,
+        "total_size": size,
+        "latency_ms": tree.last_event_latency_ms or 0.0,
+        "staleness_seconds": staleness(tree, now),
+        "oldest_item_path": oldest(tree, key),
+        "has_blind_spot": open_spots.exists(),
+        "suspect_file_count": within(Suspect.objects.filter(tree=tree), key).count(),
+        "last_audit_finished_at": tree.last_audit_finished_at,
+        "audit_cycle_count": tree.audit_cycle_count,
+        "is_auditing": Audit.objects.filter(tree=tree, state=Audit.State.OPEN).exists(),
+        "unverified": unverified_scopes(tree, key),
+        "capacity_exceeded": tree.capacity_exceeded,
+        "as_of_seq": tree.change_seq,
+    }
+
+
+def staleness(tree: Tree, now: float) -> float | None:
+    """Seconds since anything last verified the tree; None when nothing ever did."""
+    last = freshness.as_of(tree)
+    return None if last is None else max(0.0, now - last)
+
+
+def oldest(tree: Tree, key: str) -> str | None:
+    """The directory below a path whose mtime is the oldest."""
+    low, high = sql.below(key)
+    row = sql.fetch_one(
+        f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s AND mtime IS NOT NULL "  # noqa: S608
+        "ORDER BY mtime, path LIMIT 1",
+        (tree.pk, low, high),
+    )
+    return None if row is None else paths.display(row[0])
+
+
+def unverified_scopes(tree: Tree, key: str) -> list[dict[str, Any]]:
+    """Open gaps that lie in the subtree or cover it, at most 100 (R37)."""
+    gaps: QuerySet[Gap] = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at")[:1000]
+    touching = [gap for gap in gaps if paths.is_within(gap.path, key) or paths.is_within(key, gap.path)]
+    return [
+        {"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000} for gap in touching[:100]
+    ]
