@@ -1,4 +1,7 @@
-"""How fresh a tree is: `live`, `degraded(reason)`, `offline(since)`. Pure; said in a header and in `stats`, never by refusing (R25)."""
+"""How fresh a tree is: `live`, `degraded(reason)`, `offline(since)`. Pure.
+
+Said in a header and in `stats`, never by refusing (R25).
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

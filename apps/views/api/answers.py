@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from apps.runtime import clock
 from apps.runtime.lanes import Lane, run

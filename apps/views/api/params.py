@@ -1,8 +1,17 @@
-"""Query parameters that several routes share. `path` is read from the raw query string (queries.scope), declared here for OpenAPI."""
+"""Query parameters that several routes share. `path` is read from the raw query string (queries.scope), declared for OpenAPI."""
 
+from django.http import HttpRequest
 from ninja import Field, Schema
 
+from apps.views.access import Principal
+
 MAX_LIMIT = 10_000
+
+
+class Request(HttpRequest):
+    """A request that the API authenticated: what the handlers get."""
+
+    auth: Principal
 
 
 class PathParams(Schema):

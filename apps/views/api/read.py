@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from ninja import Field, Query, Router
 
 from apps.runtime import clock
@@ -10,7 +10,7 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import NotFound
 from apps.views import access
 from apps.views.api.answers import answer, written
-from apps.views.api.params import PagedPathParams, PageParams, PathParams
+from apps.views.api.params import PagedPathParams, PageParams, PathParams, Request
 from apps.views.api.schemas import BlindSpotsOut, NodeOut, ProblemOut, StatsOut, SuspectOut, TreeOut, ViewsOut
 from apps.views.models import Tree, View
 from apps.views.ports import ports
@@ -74,26 +74,26 @@ class SearchParams(PageParams):
         return search.SearchQuestion(matching.Pattern(self.pattern, self.mode, self.ignore_case), key, filters)
 
 
-def _tree_of(request: HttpRequest, view_id: str, member: str | None) -> tuple[View, Tree, str]:
+def _tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
     """The view, its tree and the path of a request: what every question starts from. Raises what the edges render."""
-    view = access.readable_view(request.auth, view_id)  # type: ignore[attr-defined] - set by the API's authentication
+    view = access.readable_view(request.auth, view_id)
     key = scope.requested_path(request.META.get("QUERY_STRING", ""))
     return view, scope.complete_tree(view, member), key
 
 
 @router.get("", response={200: ViewsOut, **PROBLEMS}, summary="The views this key may read")
-async def list_views(request: HttpRequest) -> HttpResponseBase:
+async def list_views(request: Request) -> HttpResponseBase:
     """Views with their freshness."""
-    return await run(Lane.QUERY, lambda: answer(views.listing(request.auth, clock.now())))  # type: ignore[attr-defined] - see above
+    return await run(Lane.QUERY, lambda: answer(views.listing(request.auth, clock.now())))
 
 
 @router.get("/{view_id}/tree", response={200: TreeOut, **PROBLEMS}, summary="A node with its subtree")
-async def get_tree(request: HttpRequest, view_id: str, params: Query[TreeParams]) -> HttpResponseBase:
+async def get_tree(request: Request, view_id: str, params: Query[TreeParams]) -> HttpResponseBase:
     """Nested (`children`), streamed when big; with `limit` or `cursor` in flat pages."""
     return await run(Lane.QUERY, _tree, request, view_id, params)
 
 
-def _tree(request: HttpRequest, view_id: str, params: TreeParams) -> HttpResponseBase:
+def _tree(request: Request, view_id: str, params: TreeParams) -> HttpResponseBase:
     view, stored, key = _tree_of(request, view_id, params.member)
     job = _job(request, view, key, params)
     question = tree.TreeQuestion(key, params.depth, params.only_path)
@@ -108,10 +108,10 @@ def _tree(request: HttpRequest, view_id: str, params: TreeParams) -> HttpRespons
         raise
 
 
-def _job(request: HttpRequest, view: View, key: str, params: TreeParams) -> dict[str, Any]:
+def _job(request: Request, view: View, key: str, params: TreeParams) -> dict[str, Any]:
     """`job_id` and `job_pending`: the scan that this request asked for, or one that is under way."""
     if params.on_demand_scan:
-        asked = ports.request_scan(view, key, params.recursive, request.auth.name)  # type: ignore[attr-defined] - see above
+        asked = ports.request_scan(view, key, params.recursive, request.auth.name)
         return {"job_id": asked, "job_pending": True}
     pending = ports.pending_scan(view, key)
     return {"job_id": pending, "job_pending": pending is not None}
@@ -125,58 +125,58 @@ def _tree_page(stored: Tree, question: tree.TreeQuestion, params: TreeParams, jo
 
 
 @router.get("/{view_id}/stats", response={200: StatsOut, **PROBLEMS}, summary="Figures of a subtree")
-async def get_stats(request: HttpRequest, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
+async def get_stats(request: Request, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
     """Counts, sizes, ages, flags and freshness."""
     return await run(Lane.QUERY, _stats, request, view_id, params)
 
 
-def _stats(request: HttpRequest, view_id: str, params: PathParams) -> HttpResponseBase:
+def _stats(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
     view, stored, key = _tree_of(request, view_id, params.member)
     return answer({"view_id": view.slug, **stats_answer(stored, key, clock.now())}, stored)
 
 
 @router.get("/{view_id}/search", response={200: list[NodeOut], **PROBLEMS}, summary="Nodes by name or path")
-async def get_search(request: HttpRequest, view_id: str, params: Query[SearchParams]) -> HttpResponseBase:
+async def get_search(request: Request, view_id: str, params: Query[SearchParams]) -> HttpResponseBase:
     """A list of nodes; the header `X-Fustor-Next-Cursor` is there when more may follow."""
     return await run(Lane.QUERY, _search, request, view_id, params)
 
 
-def _search(request: HttpRequest, view_id: str, params: SearchParams) -> HttpResponseBase:
+def _search(request: Request, view_id: str, params: SearchParams) -> HttpResponseBase:
     _, stored, key = _tree_of(request, view_id, params.member)
     hits = search.search(stored, params.question(key), params.cursor, params.limit)
     return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
 
 
 @router.get("/{view_id}/metadata", response={200: NodeOut, **PROBLEMS}, summary="One node")
-async def get_metadata(request: HttpRequest, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
+async def get_metadata(request: Request, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
     """The node without its subtree."""
     return await run(Lane.QUERY, _metadata, request, view_id, params)
 
 
-def _metadata(request: HttpRequest, view_id: str, params: PathParams) -> HttpResponseBase:
+def _metadata(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
     _, stored, key = _tree_of(request, view_id, params.member)
     return answer(lookup.node_at(stored, key), stored)
 
 
 @router.get("/{view_id}/blind-spots", response={200: BlindSpotsOut, **PROBLEMS}, summary="What only scans saw")
-async def get_blind_spots(request: HttpRequest, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
+async def get_blind_spots(request: Request, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
     """Open blind spots at the path and below it."""
     return await run(Lane.QUERY, _blind_spots, request, view_id, params)
 
 
-def _blind_spots(request: HttpRequest, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+def _blind_spots(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
     _, stored, key = _tree_of(request, view_id, params.member)
     page = blind_spots(stored, key, params.cursor, params.limit)
     return answer(page, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
 
 
 @router.get("/{view_id}/suspect-list", response={200: list[SuspectOut], **PROBLEMS}, summary="What may still be being written")
-async def get_suspects(request: HttpRequest, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
+async def get_suspects(request: Request, view_id: str, params: Query[PagedPathParams]) -> HttpResponseBase:
     """A list by path; the header `X-Fustor-Next-Cursor` is there when more follow."""
     return await run(Lane.QUERY, _suspects, request, view_id, params)
 
 
-def _suspects(request: HttpRequest, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+def _suspects(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
     _, stored, key = _tree_of(request, view_id, params.member)
     page = suspects(stored, key, params.cursor, params.limit)
     return answer(page.entries, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)

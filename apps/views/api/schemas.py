@@ -1,4 +1,4 @@
-"""Shapes of the answers for OpenAPI. Answers are encoded by msgspec from the structs of apps.views.queries; a test keeps both alike."""
+"""Shapes of the answers for OpenAPI. Answers are encoded by msgspec from the structs of apps.views.queries; a test compares."""
 
 from typing import Any
 

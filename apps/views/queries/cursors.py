@@ -1,4 +1,7 @@
-"""Cursors: where a paged answer goes on. Positions are names, not numbers, so what comes and goes meanwhile shifts nothing (R46)."""
+"""Cursors: where a paged answer goes on (R46).
+
+Positions are names, not numbers, so what comes and goes meanwhile shifts nothing.
+"""
 
 import base64
 import binascii
@@ -12,9 +15,10 @@ from apps.views.models import Tree
 
 
 class Cursor(msgspec.Struct, array_like=True, frozen=True):
-    """`question`: a digest of what was asked, so a cursor is not used for another question. `position`: keys already answered."""
+    """`generation`: when the tree became complete, so a reset is noticed; `question`: a digest of what was asked, so a cursor is not used for another question. `position`: keys already answered."""
 
     tree: int
+    generation: float
     as_of_seq: int
     question: str
     position: list[str]
@@ -26,7 +30,7 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True):
 
 def start(tree: Tree, question: str) -> Cursor:
     """The cursor before the first page. Changes after `as_of_seq` may be missing from pages: the change feed has them."""
-    return Cursor(tree.pk, tree.change_seq, question, [])
+    return Cursor(tree.pk, tree.snapshot_complete_at or 0.0, tree.change_seq, question, [])
 
 
 def resume(text: str | None, tree: Tree, question: str) -> Cursor:
@@ -39,7 +43,7 @@ def resume(text: str | None, tree: Tree, question: str) -> Cursor:
         raise Invalid("This cursor was not made by this server.", field="cursor", fix="Start again without a cursor.") from error
     if cursor.question != question:
         raise Invalid("This cursor belongs to another question.", field="cursor", fix="Send the same parameters with it.")
-    if cursor.tree != tree.pk or cursor.as_of_seq > tree.change_seq:
+    if (cursor.tree, cursor.generation) != (tree.pk, tree.snapshot_complete_at):
         raise Gone("The view was reset since this cursor was made.", code="cursor_expired", fix="Start again without a cursor.")
     return cursor
 

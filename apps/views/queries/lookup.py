@@ -43,7 +43,9 @@ def node_at(tree: Tree, key: str) -> Node | DirectoryNode:
 def absent(key: str) -> NotFound:
     """The 404 of a path that the view does not hold."""
     return NotFound(
-        f"The view holds nothing at {paths.display(key)}.", code="path_not_found", fix="Ask `explain` for this path why it is not there."
+        f"The view holds nothing at {paths.display(key)}.",
+        code="path_not_found",
+        fix="Ask `explain` for this path why it is not there.",
     )
 
 

@@ -1,4 +1,4 @@
-"""From a request to the tree it asks about: the path as bytes were meant, the tree of the view, and the 503 before it is complete."""
+"""From a request to what it asks about: the path as bytes, the tree of the view, the 503 before it is complete."""
 
 from urllib.parse import parse_qsl
 

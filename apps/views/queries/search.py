@@ -64,7 +64,7 @@ def search(
             stopped_at = (last, None)
             break
     following = None if stopped_at is None else cursors.after(cursor, *(part for part in stopped_at if part is not None))
-    return Hits(_nodes(tree, found[:limit]), following and following.text(), cursor.as_of_seq)
+    return Hits(_nodes(tree, found[:limit]), following.text() if following else None, cursor.as_of_seq)
 
 
 def _position(cursor: cursors.Cursor, key: str) -> Position:
@@ -152,6 +152,4 @@ def _nodes(tree: Tree, found: list[Placed]) -> list[Node | DirectoryNode]:
     namer = Namer(tree)
     rows = [(place, row if place[1] == "" else row[:-1]) for place, row in found]
     namer.learn([row for _, row in rows])
-    return [
-        namer.directory(row) if name == "" else namer.file(paths.join(directory, name), row) for (directory, name), row in rows
-    ]
+    return [namer.directory(row) if name == "" else namer.file(paths.join(directory, name), row) for (directory, name), row in rows]

@@ -32,7 +32,7 @@ def is_sqlite() -> bool:
 
 def one_of(column: str) -> str:
     """A condition with one parameter, made by `bound`: column is one of the values."""
-    return f"{column} IN (SELECT value FROM json_each(%s))" if is_sqlite() else f"{column} = ANY(%s)"
+    return f"{column} IN (SELECT value FROM json_each(%s))" if is_sqlite() else f"{column} = ANY(%s)"  # noqa: S608 - a column name
 
 
 def bound(values: Sequence[int] | Sequence[str]) -> str | list[Any]:
@@ -49,7 +49,8 @@ def fetch(sql: str, params: Sequence[Any]) -> list[Row]:
     """All rows of one statement. The caller bounds it."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        rows: list[Row] = cursor.fetchall()
+        return rows
 
 
 def fetch_one(sql: str, params: Sequence[Any]) -> Row | None:

@@ -72,6 +72,4 @@ def unverified_scopes(tree: Tree, key: str) -> list[dict[str, Any]]:
     """Open gaps that lie in the subtree or cover it, at most 100 (R37)."""
     gaps: QuerySet[Gap] = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at")[:1000]
     touching = [gap for gap in gaps if paths.is_within(gap.path, key) or paths.is_within(key, gap.path)]
-    return [
-        {"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000} for gap in touching[:100]
-    ]
+    return [{"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000} for gap in touching[:100]]
