@@ -15,7 +15,9 @@ from apps.views.models import Tree
 
 
 class Cursor(msgspec.Struct, array_like=True, frozen=True):
-    """`generation`: when the tree became complete, so a reset is noticed; `question`: a digest of what was asked, so a cursor is not used for another question. `position`: keys already answered."""
+    """`generation`: when the tree became complete, so a reset is noticed. `question`: a digest of what was asked, so that a
+    cursor is not used for another question. `position`: keys already answered.
+    """
 
     tree: int
     generation: float
