@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpResponseBase
-from ninja import Field, Query, Router
+from ninja import Field, Query
 
 from apps.runtime import clock
 from apps.runtime.lanes import Lane, run
@@ -11,6 +11,7 @@ from apps.runtime.problems import NotFound
 from apps.views import access
 from apps.views.api.answers import answer, written
 from apps.views.api.params import PagedPathParams, PageParams, PathParams, Request
+from apps.views.api.routing import router
 from apps.views.api.schemas import BlindSpotsOut, NodeOut, ProblemOut, StatsOut, SuspectOut, TreeOut, ViewsOut
 from apps.views.models import Tree, View
 from apps.views.ports import ports
@@ -19,7 +20,6 @@ from apps.views.queries.blind_spots import blind_spots
 from apps.views.queries.stats import stats_answer
 from apps.views.queries.suspects import suspects
 
-router = Router()
 PROBLEMS: Any = {(401, 403, 404, 410, 422, 503): ProblemOut}
 # up to here a nested tree is sent at once, with its length
 WHOLE_NODES = 2_000
