@@ -1,0 +1,55 @@
+"""Loads the working set of a checked batch in a few statements. Called by `apply` and `audits`."""
+
+from apps.views.intake import Intake, Op
+from apps.views.working import Folder, WorkingSet
+from fustor_schema import paths
+
+
+def load(tree_id: int, checked: Intake, now_ms: int) -> WorkingSet:
+    """The working set of a checked batch: parents and ancestors, the files under the claimed names, and directories that
+    stand where a claim says there is something else."""
+    wanted: set[str] = set()
+    for op, _, directory, name, _, _, _ in checked.claims:
+        if op is not Op.MOVE and op is not Op.GAP:
+            wanted.add(directory or paths.ROOT)
+            if op is not Op.FILE and name:
+                wanted.add(paths.join(directory, name))
+    for movement in checked.moves.values():
+        wanted.update((movement.origin, movement.target, paths.parent(movement.origin), paths.parent(movement.target)))
+    working = WorkingSet(tree_id, wanted, now_ms)
+    _load_children(working, checked)
+    return working
+
+
+def _load_children(working: WorkingSet, checked: Intake) -> None:
+    folders = working.folders
+    pairs: list[tuple[Folder, str]] = []
+    maybe_directories: list[str] = []
+    in_doubt: set[str] = set()
+    for op, _, directory, name, _, _, _ in checked.claims:
+        folder = folders.get(directory)
+        if folder is None:
+            if directory:
+                in_doubt.add(directory)
+        elif op is Op.FILE:
+            pairs.append((folder, name))
+            if folder.total_directories:
+                maybe_directories.append(paths.join(directory, name))
+        elif name and paths.join(directory, name) not in folders:
+            pairs.append((folder, name))
+    for movement in checked.moves.values():
+        in_doubt.update((movement.origin, movement.target))
+    pairs.extend(_first_missing(folders, in_doubt))
+    if maybe_directories:
+        working.load_exactly(maybe_directories)
+    working.load_files(pairs)
+
+
+def _first_missing(folders: dict[str, Folder], in_doubt: set[str]) -> list[tuple[Folder, str]]:
+    """Where a directory is missing, a file may stand: the stored folder above, and the name in it."""
+    found = []
+    for path in in_doubt:
+        while (above := paths.parent(path)) not in folders:
+            path = above  # noqa: PLW2901 - climbs to the first stored ancestor
+        found.append((folders[above], paths.name(path)))
+    return found

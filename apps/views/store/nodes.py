@@ -1,0 +1,116 @@
+"""Reading and writing sets of directories and files. Called by `working` and `audits`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from apps.views.models import Flag
+from apps.views.store import tables
+from apps.views.store.dialect import Row, dialect, execute, query
+from fustor_schema import paths
+
+_STORED = ", ".join(["id", "path", "parent_id", "name", *tables.DIRECTORY_STATE])
+_FILE = ", ".join(tables.FILE_COLUMNS)
+_REPLACE = ", ".join(f"{name} = excluded.{name}" for name in list(tables.FILE_COLUMNS)[2:])
+
+
+def directories(tree_id: int, wanted: Sequence[str]) -> list[Any]:
+    """The stored directories among these paths: id, path, parent_id, name, then `tables.DIRECTORY_STATE`."""
+    among, parameter = dialect().among(wanted)
+    return query(f"SELECT {_STORED} FROM {tables.DIRECTORY} WHERE tree_id = %s AND path {among}", [tree_id, parameter])
+
+
+def files(pairs: Sequence[tuple[int, str]]) -> list[Any]:
+    """The stored files among these (directory id, name) pairs, as `tables.FILE_COLUMNS`."""
+    return dialect().select_pairs(_FILE, tables.FILE, ("directory_id", "name"), pairs) if pairs else []
+
+
+def new_directory_ids(count: int) -> Sequence[int]:
+    """Ids for directories that will be inserted in this transaction."""
+    return dialect().new_ids(tables.DIRECTORY, count)
+
+
+def insert_directories(rows: Sequence[Row]) -> None:
+    """Insert rows of `tables.DIRECTORY_COLUMNS`."""
+    dialect().insert(tables.DIRECTORY, tables.DIRECTORY_COLUMNS, rows)
+
+
+def update_directories(rows: Sequence[Row]) -> None:
+    """Write rows of id + `tables.DIRECTORY_STATE`."""
+    dialect().update(tables.DIRECTORY, 1, {"id": "bigint", **tables.DIRECTORY_STATE}, rows)
+
+
+def upsert_files(rows: Sequence[Row]) -> None:
+    """Write rows of `tables.FILE_COLUMNS`."""
+    dialect().insert(tables.FILE, tables.FILE_COLUMNS, rows, f"ON CONFLICT (directory_id, name) DO UPDATE SET {_REPLACE}")
+
+
+def delete_files(pairs: Sequence[tuple[int, str]]) -> None:
+    """Delete the files with these (directory id, name)."""
+    dialect().delete(tables.FILE, {"directory_id": "bigint", "name": "text"}, pairs)
+
+
+def delete_subtree(tree_id: int, directory_id: int, path: str, *, is_leaf: bool, is_empty: bool) -> None:
+    """Delete a directory and all below it. `is_leaf`: it has no directories; `is_empty`: nor files."""
+    if is_leaf:
+        if not is_empty:
+            execute(f"DELETE FROM {tables.FILE} WHERE directory_id = %s", [directory_id])
+            execute(f"DELETE FROM {tables.OWNER_TOTAL} WHERE directory_id = %s", [directory_id])
+        execute(f"DELETE FROM {tables.DIRECTORY} WHERE id = %s", [directory_id])
+        return
+    within, parameters = below(tree_id, path)
+    inside = f"SELECT id FROM {tables.DIRECTORY} WHERE {within}"
+    execute(f"DELETE FROM {tables.FILE} WHERE directory_id IN ({inside})", parameters)
+    execute(f"DELETE FROM {tables.OWNER_TOTAL} WHERE directory_id IN ({inside})", parameters)
+    execute(f"DELETE FROM {tables.DIRECTORY} WHERE {within}", parameters)
+
+
+def below(tree_id: int, path: str) -> tuple[str, list[Any]]:
+    """A WHERE clause for the rows of a table with `tree_id` and `path` at or below a path, by components (R52)."""
+    if path == paths.ROOT:
+        return "tree_id = %s", [tree_id]
+    # "0" is the character after "/": the range holds exactly what starts with path + "/"
+    return "tree_id = %s AND (path = %s OR (path > %s AND path < %s))", [tree_id, path, f"{path}/", f"{path}0"]
+
+
+def newest_mtimes(directory_ids: Sequence[int], without: Sequence[int]) -> dict[int, float]:
+    """Directory id → newest mtime among its stored files and its child directories that are not in `without`."""
+    wanted, parameter = dialect().among(directory_ids)
+    skipped, skipped_parameter = dialect().among(without)
+    found: dict[int, float] = {}
+    for directory_id, mtime in query(
+        f"SELECT directory_id, max(mtime) FROM {tables.FILE} WHERE directory_id {wanted} GROUP BY directory_id "
+        f"UNION ALL SELECT parent_id, max(newest_mtime) FROM {tables.DIRECTORY} "
+        f"WHERE parent_id {wanted} AND NOT id {skipped} GROUP BY parent_id",
+        [parameter, parameter, skipped_parameter],
+    ):
+        if mtime is not None:
+            found[directory_id] = max(mtime, found.get(directory_id, mtime))
+    return found
+
+
+def latest_realtime_below(tree_id: int, path: str) -> tuple[int, int] | None:
+    """(observed_at, session) of the newest node strictly below a directory that a realtime claim decided last; None: none."""
+    within, parameters = below(tree_id, path)
+    realtime = int(Flag.REALTIME)
+    found = query(
+        f"SELECT observed_at, session FROM {tables.DIRECTORY} WHERE {within} AND path <> %s AND flags & %s > 0 "
+        f"UNION ALL SELECT observed_at, session FROM {tables.FILE} WHERE flags & %s > 0 AND directory_id IN "
+        f"(SELECT id FROM {tables.DIRECTORY} WHERE {within}) ORDER BY observed_at DESC LIMIT 1",
+        [*parameters, path, realtime, realtime, *parameters],
+    )
+    return (found[0][0], found[0][1]) if found else None
+
+
+def insert_root(tree_id: int) -> None:
+    """The root of a new or emptied tree."""
+    state = (0, None, None, None, None, None, None, None, int(Flag.PLACEHOLDER), 0, 0, 0, 0, 0, 0, 0, None, 0, 0, 0, 0, 0, "")
+    insert_directories([(new_directory_ids(1)[0], tree_id, paths.ROOT, None, "", *state)])
+
+
+def delete_all(tree_id: int) -> None:
+    """Everything that is stored of a tree's nodes, and its tombstones."""
+    inside = f"SELECT id FROM {tables.DIRECTORY} WHERE tree_id = %s"
+    execute(f"DELETE FROM {tables.FILE} WHERE directory_id IN ({inside})", [tree_id])
+    execute(f"DELETE FROM {tables.OWNER_TOTAL} WHERE directory_id IN ({inside})", [tree_id])
+    execute(f"DELETE FROM {tables.DIRECTORY} WHERE tree_id = %s", [tree_id])
+    execute(f"DELETE FROM {tables.TOMBSTONE} WHERE tree_id = %s", [tree_id])

@@ -1,0 +1,65 @@
+"""Sets of rows on SQLite: a JSON array for keys, `executemany` for rows (measured faster than JSON for many columns)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from apps.views.store.dialect import Row, execute, query
+
+_encode = msgspec.json.Encoder().encode
+_ID_DIGITS = 19
+
+
+class SqliteDialect:
+    """See `dialect.Dialect`. One writer at a time: BEGIN IMMEDIATE is the lock."""
+
+    for_update = ""
+
+    def among(self, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
+        """An `IN` over a JSON array: it uses the index without table statistics, which a join would not."""
+        return "IN (SELECT value FROM json_each(%s))", _encode(values).decode()
+
+    def select_pairs(self, columns: str, table: str, keys: tuple[str, str], pairs: Sequence[tuple[int, str]]) -> list[Any]:
+        """Each pair travels as one text, the number in front padded to a fixed width."""
+        packed = _encode([f"{number:019d}{text}" for number, text in pairs]).decode()
+        number, text = keys
+        return query(
+            f"SELECT {columns} FROM json_each(%s) AS pair CROSS JOIN {table} "
+            f"ON {number} = CAST(substr(pair.value, 1, {_ID_DIGITS}) AS INTEGER) AND {text} = substr(pair.value, {_ID_DIGITS + 1})",
+            [packed],
+        )
+
+    def insert(self, table: str, columns: dict[str, str], rows: Sequence[Row], conflict: str = "") -> None:
+        """One prepared statement, run for every row."""
+        holes = ", ".join(["%s"] * len(columns))
+        self._many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({holes}) {conflict}", rows)
+
+    def update(self, table: str, keys: int, columns: dict[str, str], rows: Sequence[Row]) -> None:
+        """One prepared statement, run for every row."""
+        names = list(columns)
+        found = " AND ".join(f"{name} = ?{number + 1}" for number, name in enumerate(names[:keys]))
+        settings = ", ".join(f"{name} = ?{number + keys + 1}" for number, name in enumerate(names[keys:]))
+        self._many(f"UPDATE {table} SET {settings} WHERE {found}", rows)
+
+    def delete(self, table: str, columns: dict[str, str], rows: Sequence[Row]) -> None:
+        """One prepared statement, run for every row."""
+        found = " AND ".join(f"{name} = %s" for name in columns)
+        self._many(f"DELETE FROM {table} WHERE {found}", rows)
+
+    def new_ids(self, table: str, count: int) -> Sequence[int]:
+        """The next numbers of the table's AUTOINCREMENT sequence, taken at once."""
+        taken = query("UPDATE sqlite_sequence SET seq = seq + %s WHERE name = %s RETURNING seq", [count, table])
+        if not taken:
+            execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, count])
+        last = taken[0][0] if taken else count
+        return range(last - count + 1, last + 1)
+
+    @staticmethod
+    def _many(sql: str, rows: Sequence[Row]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, rows)
+
+
+DIALECT = SqliteDialect()

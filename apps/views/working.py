@@ -1,0 +1,279 @@
+"""The working set: the part of one tree that one batch touches, loaded in a few statements, changed in memory, written in a few.
+
+`apply` and `audits` decide; this module knows where things are and keeps totals right. Totals of a folder are settled lazily:
+changes gather per folder and travel up the ancestors only when somebody needs them or the set is flushed.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from apps.views.models import Flag
+from apps.views.store import nodes
+from fustor_schema import paths
+
+FileRow = tuple[Any, ...]
+"""A row of the file table, in the order of `tables.FILE_COLUMNS`."""
+
+NAME, KIND, SIZE, MTIME, CTIME, MODE, UID, GID, INODE, NLINK, FLAGS, OBSERVED, DECIDED, SESSION, RULE = range(1, 16)
+META = slice(SIZE, NLINK + 1)
+
+
+class Folder:
+    """One directory of the working set. `files` holds what is stored of the names that the batch touches."""
+
+    __slots__ = (
+        "confirmed_at",
+        "confirmed_session",
+        "decided_at",
+        "delta_bytes",
+        "delta_directories",
+        "delta_files",
+        "depth",
+        "dirty",
+        "files",
+        "flags",
+        "id",
+        "is_new",
+        "last_change_at",
+        "listed_at",
+        "listed_session",
+        "meta",
+        "name",
+        "newest_mtime",
+        "observed_at",
+        "parent",
+        "path",
+        "removed",
+        "rule",
+        "session",
+        "stale_newest",
+        "total_bytes",
+        "total_directories",
+        "total_files",
+        "unscanned",
+        "written",
+    )
+
+    def __init__(self, number: int, path: str, parent: "Folder | None") -> None:
+        self.id, self.path, self.parent, self.name = number, path, parent, paths.name(path)
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.meta: tuple[Any, ...] = (0, *[None] * 7)  # size, mtime, ctime, mode, uid, gid, inode, nlink
+        self.flags, self.observed_at, self.decided_at, self.session, self.rule = int(Flag.PLACEHOLDER), 0, 0, 0, 0
+        self.total_files = self.total_directories = self.total_bytes = 0
+        self.newest_mtime: float | None = None
+        self.last_change_at = self.listed_at = self.listed_session = self.confirmed_at = self.confirmed_session = 0
+        self.unscanned = ""
+        self.delta_files = self.delta_directories = self.delta_bytes = 0
+        self.is_new = self.dirty = True
+        self.stale_newest = False
+        self.files: dict[str, FileRow] = {}
+        self.written: set[str] = set()
+        self.removed: set[str] = set()
+
+    @classmethod
+    def stored(cls, row: Any, parent: "Folder | None") -> "Folder":
+        """The folder of a row of the directory table (`nodes.directories`)."""
+        folder = cls(row[0], row[1], parent)
+        folder.is_new = folder.dirty = False
+        folder.meta = row[4:12]
+        (folder.flags, folder.observed_at, folder.decided_at, folder.session, folder.rule) = row[12:17]
+        (folder.total_files, folder.total_directories, folder.total_bytes, folder.newest_mtime) = row[17:21]
+        (folder.last_change_at, folder.listed_at, folder.listed_session) = row[21:24]
+        (folder.confirmed_at, folder.confirmed_session, folder.unscanned) = row[24:27]
+        return folder
+
+    def state(self) -> tuple[Any, ...]:
+        """The values of `tables.DIRECTORY_STATE`."""
+        return (
+            *self.meta,
+            self.flags,
+            self.observed_at,
+            self.decided_at,
+            self.session,
+            self.rule,
+            self.total_files,
+            self.total_directories,
+            self.total_bytes,
+            self.newest_mtime,
+            self.last_change_at,
+            self.listed_at,
+            self.listed_session,
+            self.confirmed_at,
+            self.confirmed_session,
+            self.unscanned,
+        )
+
+
+class WorkingSet:
+    """What one batch has loaded of one tree. `root` always exists."""
+
+    def __init__(self, tree_id: int, wanted: Iterable[str], now_ms: int) -> None:
+        self.tree_id, self.now_ms = tree_id, now_ms
+        self.folders: dict[str, Folder] = {}
+        self.touched: set[Folder] = set()
+        self._spare_ids: list[int] = []
+        self._id_chunk = 8
+        self.load(wanted)
+        self.root = self.folders[paths.ROOT]
+
+    def load(self, wanted: Iterable[str]) -> None:
+        """Load the directories among these paths, and all their ancestors. Paths of files, or of nothing, are no harm."""
+        needed = set(wanted)
+        for path in {paths.parent(path) for path in needed}:
+            needed.add(path)
+            needed.update(paths.ancestors(path))
+        needed.add(paths.ROOT)
+        self.load_exactly(needed)
+
+    def load_exactly(self, wanted: Iterable[str]) -> None:
+        """Load the directories among these paths; their parents are in the set."""
+        rows = nodes.directories(self.tree_id, [path for path in wanted if path not in self.folders])
+        for row in sorted(rows, key=lambda row: len(row[1])):
+            parent = self.folders.get(paths.parent(row[1])) if row[1] != paths.ROOT else None
+            self.folders[row[1]] = Folder.stored(row, parent)
+
+    def load_files(self, pairs: Iterable[tuple[Folder, str]]) -> None:
+        """Load what is stored under these names of these stored folders."""
+        wanted = [(folder.id, name) for folder, name in pairs if not folder.is_new]
+        if not wanted:
+            return
+        by_id = {folder.id: folder for folder in self.folders.values()}
+        for row in nodes.files(wanted):
+            by_id[row[0]].files[row[1]] = row
+
+    def add_folder(self, path: str) -> Folder:
+        """A new directory below its parent, which is in the set. It starts as a placeholder."""
+        parent = self.folders[paths.parent(path)]
+        folder = Folder(self._new_id(), path, parent)
+        self.folders[path] = folder
+        parent.delta_directories += 1
+        self.touched.add(parent)
+        self.touched.add(folder)
+        return folder
+
+    def put_file(self, folder: Folder, name: str, row: FileRow, before: FileRow | None) -> None:
+        """Store a file row. `before`: what was stored under the name."""
+        folder.files[name] = row
+        folder.written.add(name)
+        size, mtime = row[SIZE], row[MTIME]
+        if before is None:
+            folder.delta_files += 1
+            folder.delta_bytes += size
+        else:
+            folder.delta_bytes += size - before[SIZE]
+            if before[MTIME] is not None and before[MTIME] == folder.newest_mtime and (mtime is None or mtime < before[MTIME]):
+                folder.stale_newest = True
+        if mtime is not None and (folder.newest_mtime is None or mtime > folder.newest_mtime):
+            folder.newest_mtime, folder.stale_newest = mtime, False
+        self.touched.add(folder)
+
+    def drop_file(self, folder: Folder, name: str) -> FileRow:
+        """Remove a file row that is in the set; the row that was."""
+        row = folder.files.pop(name)
+        folder.written.discard(name)
+        folder.removed.add(name)
+        folder.delta_files -= 1
+        folder.delta_bytes -= row[SIZE]
+        if row[MTIME] is not None and row[MTIME] == folder.newest_mtime:
+            folder.stale_newest = True
+        self.touched.add(folder)
+        return row
+
+    def drop_folder(self, folder: Folder) -> None:
+        """Remove a directory with all below it, in the set and in the store."""
+        self.settle()
+        parent = folder.parent
+        if parent is None:
+            raise ValueError("the root stays (R35)")
+        parent.delta_files -= folder.total_files
+        parent.delta_directories -= folder.total_directories + 1
+        parent.delta_bytes -= folder.total_bytes
+        if folder.newest_mtime is not None and folder.newest_mtime == parent.newest_mtime:
+            parent.stale_newest = True
+        self.touched.add(parent)
+        is_leaf = folder.total_directories == 0
+        for path in [folder.path] if is_leaf else [p for p in self.folders if paths.is_within(p, folder.path)]:
+            self.touched.discard(self.folders.pop(path))
+        if not folder.is_new:
+            nodes.delete_subtree(
+                self.tree_id, folder.id, folder.path, is_leaf=is_leaf, is_empty=is_leaf and folder.total_files == 0
+            )
+
+    def settle(self) -> None:
+        """Carry what gathered in folders up to the root, so that totals of every folder of the set are right."""
+        levels: dict[int, set[Folder]] = {}
+        for folder in self.touched:
+            levels.setdefault(folder.depth, set()).add(folder)
+        for depth in range(max(levels, default=-1), -1, -1):
+            for folder in levels.get(depth, ()):
+                _settle_into_parent(folder, self.now_ms)
+                if folder.parent is not None:
+                    levels.setdefault(depth - 1, set()).add(folder.parent)
+        self.touched.clear()
+
+    def flush(self) -> None:
+        """Write everything that changed."""
+        self.settle()
+        folders = list(self.folders.values())
+        nodes.delete_files([(f.id, name) for f in folders if f.removed and not f.is_new for name in f.removed - f.written])
+        nodes.upsert_files([f.files[name] for f in folders if f.written for name in f.written])
+        self._refresh_newest()
+        nodes.insert_directories(
+            [(f.id, self.tree_id, f.path, f.parent.id if f.parent else None, f.name, *f.state()) for f in folders if f.is_new]
+        )
+        nodes.update_directories([(f.id, *f.state()) for f in folders if f.dirty and not f.is_new])
+        for folder in folders:
+            folder.is_new = folder.dirty = False
+            folder.written.clear()
+            folder.removed.clear()
+
+    def _refresh_newest(self) -> None:
+        """Find the newest mtime anew where the row that held it went or grew older; upwards only as far as it mattered."""
+        stale = [folder for folder in self.folders.values() if folder.stale_newest]
+        while stale:
+            depth = max(folder.depth for folder in stale)
+            level = [folder for folder in stale if folder.depth == depth]
+            stale = [folder for folder in stale if folder.depth != depth]
+            found = self._newest_of(level)
+            for folder in level:
+                before, folder.newest_mtime = folder.newest_mtime, found.get(folder.id)
+                folder.stale_newest, folder.dirty = False, True
+                above = folder.parent
+                if above is not None and above.newest_mtime == before != folder.newest_mtime and not above.stale_newest:
+                    above.stale_newest = True
+                    stale.append(above)
+
+    def _newest_of(self, level: list[Folder]) -> dict[int, float]:
+        """The newest mtime below each of these folders; folders in memory know better than their stored rows."""
+        found = nodes.newest_mtimes([folder.id for folder in level], [folder.id for folder in self.folders.values()])
+        wanted = {folder.id for folder in level}
+        for child in self.folders.values():
+            above = child.parent
+            if above is not None and above.id in wanted and child.newest_mtime is not None:
+                found[above.id] = max(child.newest_mtime, found.get(above.id, child.newest_mtime))
+        return found
+
+    def _new_id(self) -> int:
+        if not self._spare_ids:
+            self._id_chunk *= 2
+            self._spare_ids = list(nodes.new_directory_ids(self._id_chunk))
+            self._spare_ids.reverse()
+        return self._spare_ids.pop()
+
+
+def _settle_into_parent(folder: Folder, now_ms: int) -> None:
+    files, directories, size = folder.delta_files, folder.delta_directories, folder.delta_bytes
+    folder.delta_files = folder.delta_directories = folder.delta_bytes = 0
+    folder.total_files += files
+    folder.total_directories += directories
+    folder.total_bytes += size
+    folder.last_change_at = max(folder.last_change_at, now_ms)
+    folder.dirty = True
+    parent = folder.parent
+    if parent is None:
+        return
+    parent.delta_files += files
+    parent.delta_directories += directories
+    parent.delta_bytes += size
+    if folder.newest_mtime is not None and (parent.newest_mtime is None or folder.newest_mtime > parent.newest_mtime):
+        parent.newest_mtime = folder.newest_mtime
