@@ -61,7 +61,8 @@ def absences(audit_id: int) -> list[Any]:
         f"SELECT parent.path, gone.name, gone.observed_at, gone.is_directory, "
         "1 + COALESCE(below.total_files + below.total_directories, 0) "
         f"FROM {tables.AUDIT_ABSENCE} gone JOIN {tables.DIRECTORY} parent ON parent.id = gone.directory_id "
-        f"LEFT JOIN {tables.DIRECTORY} below ON gone.is_directory AND below.parent_id = gone.directory_id AND below.name = gone.name "
+        f"LEFT JOIN {tables.DIRECTORY} below "
+        "ON gone.is_directory AND below.parent_id = gone.directory_id AND below.name = gone.name "
         "WHERE gone.audit_id = %s ORDER BY parent.path, gone.name",
         [audit_id],
     )
