@@ -62,7 +62,7 @@ def of_batch(tree: Tree, origin: Origin, batch: Batch, checked: Intake, now_ms: 
         audit = _open(tree, origin, wanted or "", min(claim[1].observed_at for claim in checked.claims), now_ms)
     audit.batches += 1
     audit.rows += checked.rows
-    audit.directories += sum(1 for claim in checked.claims if claim[0] is Op.CLOSE)
+    audit.directories += sum(1 for claim in checked.claims if claim[0] is Op.CLOSE or claim[4].audit_skipped)
     # a row whose path no view can hold is the twin of nothing stored; any other lost row may be
     audit.rejected += sum(1 for reject in checked.rejects if reject.field not in ("path", "path_b64"))
     audit.save(update_fields=("batches", "rows", "directories", "rejected", "errors"))

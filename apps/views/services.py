@@ -31,6 +31,7 @@ def empty_tree(tree: Tree, reason: str, now_ms: int) -> None:
     _forget(tree)
     nodes.insert_root(tree.pk)
     tree.change_seq += 1
+    tree.reset_seq, tree.deep_verified_at = tree.change_seq, None
     tree.snapshot_complete_at = tree.last_snapshot_at = tree.snapshot_started_at = tree.last_audit_finished_at = None
     tree.tombstone_count, tree.capacity_exceeded, tree.source_lost, tree.clock = 0, False, "", {}
     tree.last_event_at = tree.last_event_latency_ms = None

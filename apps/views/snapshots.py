@@ -20,5 +20,16 @@ def complete(tree: Tree, origin: Origin, now_ms: int) -> None:
         tree.change_seq += 1
         entry = ("reset", "/", True, 0, None, 25)
         memory.append_changes(tree.pk, tree.change_seq, now_ms, origin.session, "snapshot", [entry])
+        tree.reset_seq = tree.change_seq
+    tree.deep_verified_at = tree.snapshot_started_at or now
     tree.last_snapshot_at, tree.snapshot_started_at = now, None
-    tree.save(update_fields=("snapshot_complete_at", "last_snapshot_at", "snapshot_started_at", "change_seq"))
+    tree.save(
+        update_fields=(
+            "snapshot_complete_at",
+            "last_snapshot_at",
+            "snapshot_started_at",
+            "deep_verified_at",
+            "change_seq",
+            "reset_seq",
+        )
+    )

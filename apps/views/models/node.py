@@ -80,7 +80,10 @@ class Directory(Metadata):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tree", "path"), name="directory_once_per_path"),)
-        indexes = (models.Index(fields=("parent", "name"), name="directory_children"),)
+        indexes = (
+            models.Index(fields=("parent", "name"), name="directory_children"),
+            models.Index(fields=("tree", "path"), condition=~models.Q(unscanned=""), name="directory_unscanned"),
+        )
 
 
 class File(Metadata):

@@ -54,6 +54,8 @@ class Tree(models.Model):
     root_id = models.CharField(max_length=200, blank=True, help_text="Identity of the mount (R20)")
     # --- written by apply and audits, in the transaction of the batch ---
     change_seq = models.BigIntegerField(default=0, help_text="Sequence of the last change in the feed")
+    reset_seq = models.BigIntegerField(default=0, help_text="Sequence of the last `reset` in the feed: the past before it is gone")
+    deep_verified_at = models.FloatField(null=True, help_text="Start of the last complete cycle that looked at everything (R18)")
     snapshot_complete_at = models.FloatField(null=True, help_text="First complete snapshot; empty: answer 503 (R25)")
     last_snapshot_at = models.FloatField(null=True)
     snapshot_started_at = models.FloatField(null=True, help_text="First row of the snapshot that is under way")
