@@ -2,10 +2,12 @@
 
 from importlib.util import find_spec
 
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from fustor_site.api import api
 from fustor_site.health import healthz, readyz
+from fustor_site.pages import Login
 
 handler404 = "fustor_site.errors.not_found"
 handler500 = "fustor_site.errors.server_error"
@@ -14,5 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("api/v1/", api.urls),
+    path("login/", Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     *(path("", include(module)) for module in ("apps.views.urls", "apps.pipes.urls", "apps.sessions.urls") if find_spec(module)),
 ]

@@ -1,0 +1,52 @@
+"""The shape of a board, and how its parts are rendered. Used by pages (first paint, polling) and by apps.sessions.live."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+PARTS_HEADER = "X-Fustor-Parts"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One live region: the id of its element, and the template that draws it from `state` alone."""
+
+    id: str
+    template: str
+
+
+class Board(ABC):
+    """What one page shows of one object. Instances are cheap: they name the object, `read` looks at it."""
+
+    parts: ClassVar[tuple[Part, ...]]
+
+    @property
+    @abstractmethod
+    def socket(self) -> str:
+        """Path of the websocket that sends this board."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> tuple[str, ...]:
+        """Groups of hints (apps.runtime.hints) that say this board changed."""
+
+    @abstractmethod
+    def read(self) -> Any:
+        """The state of now: a dataclass of plain values. Raises NotFound when the object is gone."""
+
+
+def draw(board: Board, state: Any) -> dict[str, str]:
+    """Element id → HTML of every part. The same for every reader: no part depends on who looks."""
+    return {part.id: render_to_string(part.template, {"state": state}) for part in board.parts}
+
+
+def board_page(request: HttpRequest, board: Board, template: str, **context: Any) -> HttpResponse:
+    """The page of a board; to a page that polls, the parts alone."""
+    state = board.read()
+    if PARTS_HEADER in request.headers:
+        return JsonResponse({"parts": draw(board, state)})
+    return render(request, template, {"state": state, "board": board, **context})

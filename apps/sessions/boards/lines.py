@@ -1,0 +1,154 @@
+"""Lines of tables: sessions and jobs as plain values, the same on every board that lists them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from apps.sessions.models import Job, Session
+from apps.views.models import Tree
+from fustor_schema import pipestate
+from fustor_schema.pipestate import PipeState
+
+_PHASES = (PipeState.SNAPSHOT, PipeState.MESSAGE, PipeState.AUDIT)
+_OVERLAYS = (PipeState.CONF_OUTDATED, PipeState.RECONNECTING)
+
+
+@dataclass(frozen=True)
+class SessionLine:
+    """One session. `leads`: the scopes it leads, as `view` or `view / scope`."""
+
+    number: int
+    masked_id: str
+    pipe: str
+    agent: str
+    task_id: str
+    live: bool
+    leads: tuple[str, ...]
+    lifecycle: str
+    phases: tuple[str, ...]
+    overlays: tuple[str, ...]
+    protocol: int
+    can_realtime: bool
+    created_at: datetime
+    last_active_at: datetime
+    ended_at: datetime | None
+    end_cause: str
+    timeout_seconds: int
+    events: int
+    rows: int
+
+    @property
+    def role(self) -> str:
+        """`leader` when it leads at least one scope."""
+        return "leader" if self.leads else "follower"
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """One job. `percentage` is known only when an earlier run of the same kind says how much there is; never over 99."""
+
+    id: str
+    kind: str
+    kind_label: str
+    state: str
+    state_label: str
+    open: bool
+    trigger: str
+    actor: str
+    pipe: str
+    view: str
+    path: str
+    found: int | None
+    per_second: float | None
+    directory: str
+    percentage: int | None
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None
+
+
+def live_sessions() -> QuerySet[Session]:
+    """Live sessions with what a line needs, in two queries."""
+    return sessions().filter(ended_at=None)
+
+
+def sessions() -> QuerySet[Session]:
+    """Sessions with what a line needs, in two queries."""
+    return Session.objects.select_related("pipe").prefetch_related("leaderships__tree__view")
+
+
+def session_line(session: Session) -> SessionLine:
+    """The line of a session that came from `sessions()`."""
+    state = PipeState(session.state)
+    return SessionLine(
+        number=session.number,
+        masked_id=session.id.hex[:8],
+        pipe=session.pipe.slug,
+        agent=session.agent_name,
+        task_id=session.task_id,
+        live=session.ended_at is None,
+        leads=tuple(_scope(leadership.tree) for leadership in session.leaderships.all()),
+        lifecycle=pipestate.label(pipestate.lifecycle(state)),
+        phases=_names(state, _PHASES),
+        overlays=_names(state, _OVERLAYS),
+        protocol=session.protocol,
+        can_realtime=session.can_realtime,
+        created_at=session.created_at,
+        last_active_at=session.last_active_at,
+        ended_at=session.ended_at,
+        end_cause=session.get_end_cause_display(),
+        timeout_seconds=session.timeout_seconds,
+        events=session.events,
+        rows=session.rows,
+    )
+
+
+def _names(state: PipeState, flags: Sequence[PipeState]) -> tuple[str, ...]:
+    return tuple(pipestate.label(flag) for flag in flags if state & flag)
+
+
+def _scope(tree: Tree) -> str:
+    return f"{tree.view.slug} / {tree.scope}" if tree.scope else tree.view.slug
+
+
+def jobs() -> QuerySet[Job]:
+    """Jobs with what a line needs, newest first, in one query."""
+    return Job.objects.select_related("pipe", "tree__view").order_by("-created_at")
+
+
+def job_line(job: Job, now: datetime) -> JobLine:
+    """The line of a job that came from `jobs()`."""
+    found = job.progress.get("found")
+    return JobLine(
+        id=str(job.pk),
+        kind=job.kind,
+        kind_label=job.get_kind_display(),
+        state=job.state,
+        state_label=job.get_state_display(),
+        open=job.finished_at is None,
+        trigger=job.get_trigger_display(),
+        actor=job.actor,
+        pipe=job.pipe.slug,
+        view=job.tree.view.slug if job.tree else "",
+        path=job.path,
+        found=found,
+        per_second=job.progress.get("per_second"),
+        directory=job.progress.get("directory", ""),
+        percentage=percentage(found, job.progress.get("previous_total")) if job.finished_at is None else None,
+        error=job.error,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        seconds=((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else None,
+    )
+
+
+def percentage(found: int | None, previous_total: int | None) -> int | None:
+    """How far a job probably is, judged by the count of the run before; capped at 99, None when there is nothing to judge by."""
+    if found is None or not previous_total:
+        return None
+    return min(99, found * 100 // previous_total)

@@ -1,0 +1,51 @@
+"""Pages that show one board each: the overview, and one pipe, view, session or job."""
+
+import uuid
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from apps.runtime.console import page
+from apps.runtime.problems import NotFound
+from apps.sessions.boards.base import Board, board_page
+from apps.sessions.boards.fleet import FleetBoard
+from apps.sessions.boards.job import JobBoard
+from apps.sessions.boards.pipe import PipeBoard
+from apps.sessions.boards.session import SessionBoard
+from apps.sessions.boards.view import ViewBoard
+
+
+@page()
+def overview(request: HttpRequest) -> HttpResponse:
+    """`/`: everything at a glance."""
+    return board_page(request, FleetBoard(), "overview/index.html")
+
+
+@page()
+def pipe(request: HttpRequest, slug: str) -> HttpResponse:
+    """`/pipes/<slug>/`."""
+    return _existing(request, PipeBoard(slug), "pipes/detail.html")
+
+
+@page()
+def view(request: HttpRequest, slug: str) -> HttpResponse:
+    """`/views/<slug>/`."""
+    return _existing(request, ViewBoard(slug), "views/detail.html")
+
+
+@page()
+def session(request: HttpRequest, number: int) -> HttpResponse:
+    """`/sessions/<number>/`."""
+    return _existing(request, SessionBoard(number), "sessions/detail.html")
+
+
+@page()
+def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """`/jobs/<id>/`."""
+    return _existing(request, JobBoard(job_id), "jobs/detail.html")
+
+
+def _existing(request: HttpRequest, board: Board, template: str, **context: object) -> HttpResponse:
+    try:
+        return board_page(request, board, template, **context)
+    except NotFound as problem:
+        raise Http404(problem.detail) from problem

@@ -1,0 +1,76 @@
+"""How the console shows sessions and jobs: states, phases, the state machine."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from apps.runtime.templatetags.console import badge, icon
+from apps.sessions import machine
+from apps.sessions.boards.lines import JobLine
+from apps.sessions.models import Job
+
+register = template.Library()
+
+LIFECYCLE_LEVELS = {
+    "RUNNING": "ok",
+    "INITIALIZING": "busy",
+    "DRAINING": "busy",
+    "PAUSED": "warn",
+    "STOPPING": "warn",
+    "ERROR": "bad",
+    "STOPPED": "off",
+}
+CHIPS = {
+    "SNAPSHOT": "database",
+    "MESSAGE": "broadcast",
+    "AUDIT": "radar",
+    "CONF_OUTDATED": "settings",
+    "RECONNECTING": "plug-x",
+}
+JOB_LEVELS = {
+    Job.State.QUEUED: "off",
+    Job.State.LEASED: "busy",
+    Job.State.RUNNING: "busy",
+    Job.State.DONE: "ok",
+    Job.State.FAILED: "bad",
+    Job.State.EXPIRED: "bad",
+    Job.State.CANCELLED: "off",
+}
+
+
+@register.simple_tag
+def lifecycle(name: str) -> SafeString:
+    """The badge of a lifecycle state."""
+    return badge(LIFECYCLE_LEVELS.get(name, "unknown"), name.lower())
+
+
+@register.simple_tag
+def phase_chip(name: str) -> SafeString:
+    """The chip of a phase or of an overlay: never folded into the lifecycle's badge."""
+    return format_html(
+        '<span class="tag tone-busy">{}<span>{}</span></span>', icon(CHIPS.get(name, "point")), name.lower().replace("_", " ")
+    )
+
+
+@register.simple_tag
+def job_badge(line: JobLine) -> SafeString:
+    """The badge of a job's state; a failure says why."""
+    return badge(JOB_LEVELS[Job.State(line.state)], line.state_label, line.error)
+
+
+@register.inclusion_tag("pipes/machine.html")
+def state_machine(lit: Collection[str]) -> dict[str, Any]:
+    """The state machine as a drawing, the states of now lit."""
+    placed = machine.boxes(lit)
+    width, height = machine.DRAWING_SIZE
+    words = ", ".join(sorted(name.lower() for name in lit)) or _("no live session")
+    return {
+        "boxes": placed.values(),
+        "arrows": list(machine.arrows(placed)),
+        "size": {"width": width, "height": height, "box_width": machine.WIDTH, "box_height": machine.HEIGHT},
+        "words": words,
+    }

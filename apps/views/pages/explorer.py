@@ -1,0 +1,98 @@
+"""The explorer `/views/<slug>/tree/`: a lazy tree beside the table of one directory, live."""
+
+from dataclasses import dataclass
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from apps.runtime.console import page
+from apps.views.models import Directory, Tree, View
+from apps.views.pages import listing
+from fustor_schema import paths
+
+OPEN_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the reader is: a path of one tree of a view. `tree` is None while no session ever fed the view."""
+
+    view: View
+    tree: Tree | None
+    scopes: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class Twig:
+    """One directory of the tree; `inside` is None until it is opened."""
+
+    name: str
+    address: str
+    has_directories: bool
+    here: bool
+    inside: "list[Twig] | None"
+
+
+@page()
+def tree(request: HttpRequest, slug: str) -> HttpResponse:
+    """The page; to a page that refreshes itself, the table alone."""
+    place = _place(request, slug)
+    sort = request.GET.get("sort", "name")
+    found = listing.listing(place.tree, place.key, sort, _page_number(request)) if place.tree else None
+    context = {"place": place, "found": found, "sort": sort, "request": request}
+    if "X-Fustor-Parts" in request.headers:
+        return JsonResponse({"parts": {"listing": render_to_string("views/parts/listing.html", context)}})
+    if found:
+        context["twigs"] = _twigs(place)
+    return render(request, "views/tree.html", context, status=200 if found or not place.tree else 404)
+
+
+@page()
+def branch(request: HttpRequest, slug: str) -> HttpResponse:
+    """The directories below one path, for a branch of the tree that is opened."""
+    place = _place(request, slug)
+    rows = listing.branch(place.tree, place.key) if place.tree else []
+    return render(request, "views/parts/branch.html", {"place": place, "twigs": [_twig(row, None, "") for row in rows]})
+
+
+def _place(request: HttpRequest, slug: str) -> Place:
+    view = View.objects.filter(slug=slug).first()
+    if view is None:
+        raise Http404(f"There is no view {slug}.")
+    trees = list(view.trees.order_by("scope"))
+    scope = request.GET.get("scope", "")
+    chosen = next((tree for tree in trees if tree.scope == scope), trees[0] if trees else None)
+    return Place(view, chosen, tuple(tree.scope for tree in trees if tree.scope), _key(request))
+
+
+def _key(request: HttpRequest) -> str:
+    try:
+        if raw := request.GET.get("path_b64"):
+            return paths.from_base64(raw)
+        return paths.normalise(request.GET.get("path") or paths.ROOT)
+    except paths.PathError as error:
+        raise Http404(str(error)) from error
+
+
+def _page_number(request: HttpRequest) -> int:
+    text = request.GET.get("page", "1")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+
+
+def _twigs(place: Place) -> list[Twig]:
+    """The tree from the root down to where the reader is, every directory on the way open. At most OPEN_LEVELS queries."""
+    assert place.tree is not None
+    chain = [place.key, *paths.ancestors(place.key)][-OPEN_LEVELS:]
+    below: list[Twig] = []
+    inside = ""
+    for key in chain:
+        rows = listing.branch(place.tree, key)
+        below = [_twig(row, below if row.path == inside else None, place.key) for row in rows]
+        inside = key
+    return below
+
+
+def _twig(row: Directory, inside: list[Twig] | None, here: str) -> Twig:
+    return Twig(paths.display(row.name), listing.address(row.path), row.total_directories > 0, row.path == here, inside)

@@ -1,0 +1,121 @@
+"""Every page of the console answers, shows what it should, asks for a login, and costs a constant number of queries."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from apps.sessions.models import Session
+from tests.console.conftest import Fleet, build_fleet, parts_of
+
+LISTS = ("/", "/pipes/", "/views/", "/sessions/", "/sessions/?show=ended", "/jobs/", "/jobs/?state=FAILED&kind=audit")
+
+
+def detail_urls(fleet: Fleet) -> list[str]:
+    return [
+        reverse("pipe", args=[fleet.pipe.slug]),
+        reverse("view", args=[fleet.view.slug]),
+        reverse("session", args=[fleet.leader.number]),
+        reverse("job", args=[fleet.running.pk]),
+        reverse("tree", args=[fleet.view.slug]),
+        reverse("tree", args=[fleet.view.slug]) + "?path=/runs&sort=size",
+    ]
+
+
+def test_every_page_answers_with_one_heading(fleet: Fleet, reader: Client) -> None:
+    for url in (*LISTS, *detail_urls(fleet)):
+        response = reader.get(url)
+        assert response.status_code == 200, url
+        assert response.content.count(b"<h1") == 1, url
+        assert b"<style" not in response.content, url
+        assert b" style=" not in response.content, url
+
+
+def test_every_page_wants_a_login(fleet: Fleet, client: Client) -> None:
+    for url in (*LISTS, *detail_urls(fleet)):
+        response = client.get(url)
+        assert response.status_code == 302, url
+        assert response["Location"].startswith("/login/"), url
+
+
+def test_pages_of_an_empty_server_say_what_comes_next(reader: Client) -> None:
+    for url in LISTS:
+        assert reader.get(url).status_code == 200, url
+    assert "No pipe yet" in reader.get("/").content.decode()
+
+
+@pytest.mark.parametrize("url", ["/pipes/nothing/", "/views/nothing/", "/sessions/999/", "/views/nothing/tree/"])
+def test_what_does_not_exist_is_not_found(reader: Client, url: str) -> None:
+    response = reader.get(url)
+    assert response.status_code == 404
+    assert "There is nothing here" in response.content.decode()
+
+
+def test_pipe_page_shows_role_and_phases_apart(fleet: Fleet, reader: Client) -> None:
+    html = reader.get(reverse("pipe", args=[fleet.pipe.slug])).content.decode()
+    for word in ("leader", "follower", "running", "message", "audit"):
+        assert f"<span>{word}</span>" in html
+    assert "4,120 found" in html
+
+
+def test_a_polling_page_gets_the_same_parts_as_the_socket(fleet: Fleet, reader: Client) -> None:
+    parts = parts_of(reader.get(reverse("pipe", args=[fleet.pipe.slug]), headers={"X-Fustor-Parts": "1"}))
+    assert set(parts) == {"pipe-summary", "pipe-sessions", "pipe-jobs", "pipe-machine", "pipe-failovers"}
+    assert fleet.leader.task_id in parts["pipe-sessions"]
+
+
+def test_session_ids_are_never_shown_whole(fleet: Fleet, reader: Client) -> None:
+    whole = (str(fleet.leader.id), fleet.leader.id.hex)
+    for url in (*LISTS, *detail_urls(fleet)):
+        html = reader.get(url).content.decode()
+        assert not any(text in html for text in whole), url
+
+
+def test_explorer_lists_directories_first_and_marks_files(fleet: Fleet, reader: Client) -> None:
+    root = reader.get(reverse("tree", args=[fleet.view.slug])).content.decode()
+    assert root.index("<span>inbox</span>") < root.index("<span>runs</span>")
+    runs = reader.get(reverse("tree", args=[fleet.view.slug]) + "?path=/runs").content.decode()
+    assert "sample-0029.bam" in runs
+    assert "suspect" in runs
+    assert "blind spot" in runs
+
+
+def test_explorer_pages_and_sorts(reader: Client) -> None:
+    fleet = build_fleet("large", files=450)
+    url = reverse("tree", args=[fleet.view.slug]) + "?path=/runs"
+    assert "Page 1 of 3" in reader.get(url).content.decode()
+    last = reader.get(f"{url}&page=99").content.decode()
+    assert "Page 3 of 3" in last
+    assert "sample-0449.bam" in last
+    assert "sample-0449.bam" in reader.get(f"{url}&sort=size").content.decode()
+
+
+def test_a_path_that_is_gone_says_so(fleet: Fleet, reader: Client) -> None:
+    response = reader.get(reverse("tree", args=[fleet.view.slug]) + "?path=/gone")
+    assert response.status_code == 404
+    assert "holds no directory here" in response.content.decode()
+
+
+def test_lists_cost_the_same_at_one_and_at_many(
+    fleet: Fleet, reader: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(4):
+        build_fleet(f"more-{number}", files=3)
+    for url in (*LISTS, *detail_urls(fleet)):
+        with django_assert_max_num_queries(16):
+            reader.get(url)
+    assert Session.objects.count() == 10
+
+
+def test_login_shows_the_form_and_refuses_a_wrong_password(client: Client, db: None) -> None:
+    assert client.get("/login/").status_code == 200
+    refused = client.post("/login/", {"username": "reader", "password": "wrong"})
+    assert refused.status_code == 200
+    assert 'role="alert"' in refused.content.decode()
+
+
+def test_too_many_wrong_passwords_lock_with_a_page_that_says_for_how_long(client: Client, db: None) -> None:
+    for _ in range(10):
+        response = client.post("/login/", {"username": "reader", "password": "wrong"}, REMOTE_ADDR="192.0.2.9")
+    assert response.status_code == 429
+    assert "Try again in 15 minutes" in response.content.decode()
