@@ -1,0 +1,125 @@
+"""Job processes: starting, watching and stopping them. A job may crash, hang or eat memory: the agent only notes how it ended.
+
+The agent starts `python -m agent_runner job` and writes the order to its stdin. The other end, `main`, is in this module as well.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+
+import msgspec
+
+from agent_runner import log
+from agent_runner.drivers import Lease
+from agent_runner.jobs import exit_code, run_job, run_unleased
+from agent_runner.phases.scan import JobContext
+from agent_runner.problems import AgentProblem
+
+_log = log.get("jobs")
+AT_ONCE = 3
+STOP_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a job process is told. `lease` only for a server of protocol 2; else the process leases `job_id` itself."""
+
+    context: JobContext
+    job_id: str
+    log_format: str = "text"
+    lease: Lease | None = None
+
+
+class JobRunner:
+    """The job processes of one AgentPipe. The same job id never runs twice at a time; at most AT_ONCE jobs do."""
+
+    def __init__(self, log_format: str) -> None:
+        self._log_format = log_format
+        self._running: dict[str, asyncio.Task[int]] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self.last_error = ""
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the jobs that run or wait for a place."""
+        return list(self._running)
+
+    def start(self, context: JobContext, job_id: str, lease: Lease | None = None) -> "asyncio.Task[int]":
+        """Starts a job, unless it runs already. The task's result is the exit code."""
+        running = self._running.get(job_id)
+        if running is not None:
+            return running
+        order = Order(context, job_id, self._log_format, lease)
+        task = asyncio.create_task(self._run(order), name=f"job {job_id}")
+        self._running[job_id] = task
+        task.add_done_callback(lambda _: self._running.pop(job_id, None))
+        return task
+
+    async def stop(self) -> None:
+        """Ends every job process, gently and then not."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, order: Order) -> int:
+        async with self._places:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "agent_runner", "job", stdin=asyncio.subprocess.PIPE
+            )
+            try:
+                await process.communicate(msgspec.json.encode(order))
+            finally:
+                await _stop(process)
+        code = process.returncode or 0
+        if code:
+            self.last_error = f"job {order.job_id} ended with exit code {code}"
+            _log.error("job process failed", job=order.job_id, exit_code=code)
+        return code
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def die_with_parent() -> None:
+    """Linux: this process gets SIGTERM when its parent ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def main() -> int:
+    """The job process: reads its order from stdin, runs it, tells the outcome by exit code."""
+    die_with_parent()
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    log.setup(order.log_format)
+    try:
+        return asyncio.run(_main(order))
+    except AgentProblem as problem:
+        _log.error("job cannot be run", job=order.job_id, reason=str(problem), fix=problem.fix)
+        return 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+
+
+async def _main(order: Order) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # a job must not take the host's memory from the control plane when the kernel has to choose
+    with contextlib.suppress(OSError), open(f"/proc/{os.getpid()}/oom_score_adj", "w") as file:
+        file.write("500")
+    if order.lease is not None:
+        return exit_code(await run_unleased(order.context, order.lease))
+    return exit_code(await run_job([order.context], order.job_id))

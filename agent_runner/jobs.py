@@ -1,0 +1,155 @@
+"""One run of one job: lease it, run its phase, report progress, finish it. The same function serves the Celery worker and the
+subprocess that a command starts; neither is ever the process that beats the heart.
+"""
+
+import asyncio
+import os
+import socket
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from agent_runner import log
+from agent_runner.drivers import Lease, Sender, make_sender
+from agent_runner.error_recovery import Recovery
+from agent_runner.phases import audit, on_demand, sentinel, snapshot
+from agent_runner.phases.scan import Counts, JobContext, ScanJob
+from agent_runner.problems import AgentProblem, Busy, Refused, SenderProblem, Unreachable
+from fustor_schema.sources import SourceType
+
+_log = log.get("job")
+PROGRESS_SECONDS = 1.0
+FINISH_TRIES = 8
+
+DONE, FAILED, CANCELLED, TAKEN = "DONE", "FAILED", "CANCELLED", "TAKEN"
+
+
+async def run_job(contexts: Sequence[JobContext], job_id: str) -> str:
+    """Leases a job and runs it for the AgentPipe that the lease names. Returns its final state, TAKEN when somebody else has it,
+    it is over, or no server of these knows it. Raises SenderProblem when the server cannot be told."""
+    for known in _by_server(contexts):
+        sender = make_sender(known[0].sender)
+        try:
+            lease = await _lease(sender, job_id, known[0].session_id if len(known) == 1 else "")
+            context = next((item for item in known if lease is not None and item.task_id == lease.task_id), None)
+            if lease is not None and context is not None:
+                return await _Run(context, lease, sender).run()
+        finally:
+            await sender.close()
+    return TAKEN
+
+
+def _by_server(contexts: Sequence[JobContext]) -> list[list[JobContext]]:
+    grouped: dict[bytes, list[JobContext]] = {}
+    for context in contexts:
+        grouped.setdefault(msgspec.json.encode(context.sender), []).append(context)
+    return list(grouped.values())
+
+
+async def _lease(sender: Sender, job_id: str, session_id: str) -> Lease | None:
+    try:
+        return await sender.lease_job(job_id, session_id, f"{socket.gethostname()}:{os.getpid()}")
+    except Refused as problem:
+        _log.warning("job not leased", job=job_id, reason=str(problem))
+        return None
+
+
+async def run_unleased(context: JobContext, lease: Lease) -> str:
+    """Runs a phase for a server of protocol 2, which knows no leases. Returns the final state."""
+    sender = make_sender(context.sender)
+    try:
+        return await _Run(context, lease, sender, reports=False).run()
+    finally:
+        await sender.close()
+
+
+class _Run:
+    """A leased job while it runs. Its progress reports renew the lease and bring back the wish to cancel."""
+
+    def __init__(self, context: JobContext, lease: Lease, sender: Sender, *, reports: bool = True) -> None:
+        self._context, self._lease, self._sender, self._reports = context, lease, sender, reports
+        self._counts = Counts()
+        self._cancelled = False
+        self._log = _log.bind(job=lease.job_id, kind=lease.kind, path=lease.path)
+
+    async def run(self) -> str:
+        self._log.info("job started")
+        phase = asyncio.create_task(self._phase())
+        reporter = asyncio.create_task(self._report(phase)) if self._reports else None
+        state, error = await self._outcome(phase)
+        if reporter is not None:
+            reporter.cancel()
+            await asyncio.gather(reporter, return_exceptions=True)
+            await self._finish({"state": state, "counts": self._counts.summary(), "error": error})
+        self._log.info("job ended", state=state, error=error, **self._counts.summary())
+        return state
+
+    async def _outcome(self, phase: "asyncio.Task[None]") -> tuple[str, str]:
+        try:
+            await phase
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            return CANCELLED, ""
+        except (AgentProblem, OSError, sqlite3.Error) as problem:
+            return FAILED, f"{type(problem).__name__}: {problem}"
+        return DONE, ""
+
+    async def _phase(self) -> None:
+        if self._lease.kind == "sentinel":
+            root = os.fsencode(os.path.realpath(self._context.source.uri))
+            self._counts.files = await sentinel.run(root, self._sender)
+            return
+        job = ScanJob(self._context, self._lease, self._sender, _SOURCE_TYPES[self._lease.kind])
+        self._counts = job.counts
+        await _PHASES[self._lease.kind](job)
+
+    async def _report(self, phase: "asyncio.Task[None]") -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            try:
+                answer = await self._sender.report_progress(self._lease.job_id, self._counts.progress())
+            except (Unreachable, Busy) as problem:
+                # the lease outlives a short outage; a long one ends the job on the server's side
+                self._log.warning("progress not reported", reason=str(problem))
+                continue
+            except SenderProblem as problem:
+                self._log.warning("job is no longer ours", reason=str(problem))
+                self._cancel(phase)
+                return
+            if answer.cancel:
+                self._cancel(phase)
+                return
+
+    def _cancel(self, phase: "asyncio.Task[None]") -> None:
+        self._cancelled = True
+        phase.cancel()
+
+    async def _finish(self, outcome: dict[str, Any]) -> None:
+        recovery = Recovery(first=0.5, longest=10.0)
+        for _ in range(FINISH_TRIES):
+            try:
+                await self._sender.finish_job(self._lease.job_id, outcome)
+            except (Unreachable, Busy) as problem:
+                await asyncio.sleep(recovery.failed(problem))
+            except SenderProblem as problem:
+                self._log.warning("outcome refused", reason=str(problem))
+                return
+            else:
+                return
+        self._log.error("outcome not reported: the server lets the lease expire", last_error=recovery.last_error)
+
+
+_PHASES = {"snapshot": snapshot.run, "audit": audit.run, "scan": on_demand.run}
+_SOURCE_TYPES = {
+    "snapshot": SourceType.SNAPSHOT,
+    "audit": SourceType.AUDIT,
+    "scan": SourceType.ON_DEMAND,
+}
+
+
+def exit_code(state: str) -> int:
+    """The exit code of a job process: 0 when there is nothing left to do."""
+    return 0 if state in (DONE, TAKEN, CANCELLED) else 1

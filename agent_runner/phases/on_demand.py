@@ -1,0 +1,52 @@
+"""The on-demand scan: one path, looked at again because somebody asked. Run by jobs.py."""
+
+import os
+
+from agent_runner import clock, mapping
+from agent_runner.phases.scan import ScanJob, one_frame
+from agent_runner.sources.fs import rows
+from agent_runner.sources.fs.scanner import root_event
+from fustor_schema import paths
+from fustor_schema.sources import MessageSource
+from fustor_schema.wire import Event
+
+
+async def run(job: ScanJob) -> None:
+    """Scans the job's path, with what lies below when it is recursive. An absent path is proven absent by the listing of the
+    nearest directory above it that is there (R45). Raises SenderProblem, SourceProblem."""
+    wanted = paths.to_bytes(paths.normalise(job.lease.path))
+    directory, shallow = _where(job.root, wanted)
+    await job.send_all(one_frame([_row_event(job, directory if shallow else wanted)], 1))
+    if os.path.isdir(rows.local(job.root, directory)):
+        scanner = job.scanner(job.orders(), [directory], shallow=shallow or not job.lease.recursive)
+        await job.send_all(scanner.listed())
+    job.check_same_root()
+    await job.end()
+    await job.complete()
+
+
+def _where(root: bytes, wanted: bytes) -> tuple[bytes, bool]:
+    """The directory to list for a path, and whether only that one: for a file its parent, for what is gone the nearest above."""
+    directory = wanted
+    while directory != rows.ROOT and not _is_directory(rows.local(root, directory)):
+        directory = directory.rpartition(b"/")[0] or rows.ROOT
+    return directory, directory != wanted
+
+
+def _is_directory(local: bytes) -> bool:
+    return os.path.isdir(local) and not os.path.islink(local)
+
+
+def _row_event(job: ScanJob, path: bytes) -> bytes:
+    if path == rows.ROOT:
+        return root_event(job.root, MessageSource.ON_DEMAND.value, job.mapping(), job.context.protocol)
+    event = Event(
+        event_type="update",
+        rows=[rows.row(rows.key_of(path), os.lstat(rows.local(job.root, path)))],
+        message_source=MessageSource.ON_DEMAND.value,
+        event_schema="fs",
+        table="files",
+        index=clock.wall_ms(),
+        observed_at=clock.monotonic_ms(),
+    )
+    return mapping.event_encoder(job.mapping(), job.context.protocol)(event)

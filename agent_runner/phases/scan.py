@@ -1,0 +1,217 @@
+"""What every scan phase shares: the job's context, orders for the listing processes, and streaming what they find to the server."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from agent_runner.batches import BatchSize, Stream
+from agent_runner.config import FieldMapping, SenderConfig, SourceConfig
+from agent_runner.drivers import Lease, PushAnswer, Sender
+from agent_runner.error_recovery import Recovery
+from agent_runner.problems import SourceLost, TooLarge
+from agent_runner.pushing import push_until_committed
+from agent_runner.sources.fs import frames, identity, settings
+from agent_runner.sources.fs.scanner import Scanner
+from fustor_schema.sources import SourceType
+
+FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 4_000, 200, 20_000
+BATCH_SECONDS = 1.0
+
+
+class JobContext(msgspec.Struct, frozen=True):
+    """What a job process must know of the AgentPipe it works for. The server's lease says the rest."""
+
+    pipe_id: str
+    task_id: str
+    session_id: str
+    protocol: int
+    source: SourceConfig
+    sender: SenderConfig
+    state_directory: str
+    root_id: str
+    fields_mapping: list[FieldMapping] = []
+    epoch: int = 0
+
+
+@dataclass
+class Counts:
+    """How far a scan is, and what it found."""
+
+    files: int = 0
+    directories: int = 0
+    rows: int = 0
+    batches: int = 0
+    applied: int = 0
+    rejected: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    current: bytes = b"/"
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def found(self) -> int:
+        """Entries so far."""
+        return self.files + self.directories
+
+    def take(self, frame: frames.Listed) -> None:
+        """Adds one frame."""
+        self.files += frame.files
+        self.directories += frame.directories
+        self.rows += frame.rows
+        self.current = frame.current or self.current
+        for reason, count in frame.errors.items():
+            self.errors[reason] = self.errors.get(reason, 0) + count
+
+    def progress(self) -> dict[str, Any]:
+        """The body of a progress report."""
+        seconds = max(0.001, time.monotonic() - self.started)
+        return {
+            "found": self.found,
+            "per_second": round(self.found / seconds, 1),
+            "depth": self.current.count(b"/") if self.current != b"/" else 0,
+            "directory": self.current.decode("utf-8", "backslashreplace"),
+        }
+
+    def manifest(self) -> dict[str, int]:
+        """What an audit claims to have sent, its last batch included (R10)."""
+        return {
+            "batches": self.batches + 1,
+            "rows": self.rows,
+            "directories": self.directories,
+            "errors": sum(self.errors.values()),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The counts of the job's result."""
+        fields = ("files", "directories", "rows", "batches", "applied", "rejected")
+        return {name: getattr(self, name) for name in fields} | {
+            "errors": self.errors,
+            "seconds": round(time.monotonic() - self.started, 3),
+        }
+
+
+class ScanJob:
+    """One run of a scan phase: streams frames to the server in batches of the phase's source type."""
+
+    def __init__(self, context: JobContext, lease: Lease, sender: Sender, source_type: SourceType) -> None:
+        self.context, self.lease, self.sender, self.source_type = context, lease, sender, source_type
+        self.settings = settings.parse(context.source.settings)
+        self.root = os.fsencode(os.path.realpath(context.source.uri))
+        self.counts = Counts()
+        self.session_id = lease.session_id or context.session_id
+        self.epoch = lease.epoch or context.epoch
+        self.root_id = self._checked_root_id()
+        self._stream = Stream(self.session_id, protocol=context.protocol, stream=stream_name(lease))
+        self._size = BatchSize(FIRST_ROWS, LEAST_ROWS, MOST_ROWS)
+        self._recovery = Recovery(first=1.0, longest=15.0)
+
+    def _checked_root_id(self) -> str:
+        """The identity of the mount now. Raises SourceLost when it is not the one the session was opened for (R20)."""
+        found = identity.read(self.root, marker=self.settings.root_marker)
+        if self.context.root_id and found != self.context.root_id:
+            raise SourceLost(
+                f"{self.context.source.uri} is another storage than the session was opened for: {found}, not {self.context.root_id}"
+            )
+        return found
+
+    def check_same_root(self) -> None:
+        """Asks again at the end. Raises SourceLost: nothing that was found missing may count."""
+        self._checked_root_id()
+
+    def mapping(self) -> list[dict[str, Any]]:
+        """The fields mapping as plain values."""
+        plain: list[dict[str, Any]] = msgspec.to_builtins(self.context.fields_mapping)
+        return plain
+
+    def orders(self, *, skip_cache: str = "", deep_turn: int = 0) -> frames.Orders:
+        """Orders for the listing processes of this job."""
+        return frames.Orders(
+            root=self.root,
+            device=os.stat(self.root).st_dev,
+            message_source=self.source_type.value,
+            include=self.settings.include,
+            exclude=self.settings.exclude,
+            cross_file_systems=self.settings.cross_file_systems,
+            nice=self.settings.scan_nice,
+            rate=self.settings.scan_rate / self.settings.scan_processes,
+            skip_cache=skip_cache,
+            deep_turn=deep_turn,
+            deep_cycles=self.settings.deep_cycles,
+            racy_seconds=self.settings.racy_seconds,
+            fields_mapping=self.mapping(),
+            protocol=self.context.protocol,
+        )
+
+    def scanner(self, orders: frames.Orders, start: list[bytes], *, shallow: bool = False) -> Scanner:
+        """A scan of these directories with the source's limits."""
+        return Scanner(
+            orders,
+            start,
+            processes=1 if shallow else self.settings.scan_processes,
+            timeout=self.settings.directory_timeout,
+            shallow=shallow,
+        )
+
+    async def send_all(self, found: AsyncIterator[frames.Listed]) -> None:
+        """Sends every frame, several to a batch, none before the one ahead is committed. Raises SenderProblem."""
+        pending: list[bytes] = []
+        rows, since = 0, time.monotonic()
+        async for frame in found:
+            self.counts.take(frame)
+            pending.extend(frame.events)
+            rows += frame.rows
+            if rows >= self._size.rows or time.monotonic() - since > BATCH_SECONDS:
+                await self.send(pending, rows)
+                pending, rows, since = [], 0, time.monotonic()
+        if pending:
+            await self.send(pending, rows)
+
+    async def send(self, events: Sequence[bytes], rows: int) -> None:
+        """Sends one batch, in halves when the receiver finds it too large."""
+        started = time.monotonic()
+        try:
+            await self._commit(self._stream.batch(events, **self._labels()))
+        except TooLarge:
+            if len(events) < 2:
+                raise
+            self._size.shrink()
+            half = len(events) // 2
+            await self.send(events[:half], rows // 2)
+            await self.send(events[half:], rows - rows // 2)
+            return
+        self._size.answered(rows, time.monotonic() - started)
+
+    async def end(self, metadata: dict[str, Any] | None = None) -> PushAnswer:
+        """Sends the in-band end marker, behind the last row (R10)."""
+        return await self._commit(self._stream.batch([], is_end=True, metadata=metadata, **self._labels()))
+
+    async def complete(self) -> None:
+        """Tells that an on-demand scan is done: its rows are committed."""
+        metadata = {"scan_path": self.lease.path, "job_id": self.lease.job_id}
+        await self._commit(self._stream.batch([], source_type=SourceType.JOB_COMPLETE.value, metadata=metadata, epoch=self.epoch))
+
+    def _labels(self) -> dict[str, Any]:
+        return {"source_type": self.source_type.value, "epoch": self.epoch, "audit_id": self.lease.audit_id}
+
+    async def _commit(self, body: bytes) -> PushAnswer:
+        answer = await push_until_committed(self.sender, self.session_id, body, self._recovery)
+        self._stream.acknowledged()
+        self.counts.batches += 1
+        self.counts.applied += answer.applied
+        self.counts.rejected += len(answer.rejected)
+        return answer
+
+
+def stream_name(lease: Lease) -> str:
+    """The batch stream of a job's attempt: a second attempt numbers afresh, whatever the first one got through."""
+    return lease.job_id if lease.attempt <= 1 else f"{lease.job_id}.{lease.attempt}"
+
+
+async def one_frame(events: list[bytes], rows: int) -> AsyncIterator[frames.Listed]:
+    """A frame that no listing process made."""
+    yield frames.Listed(events=events, rows=rows, done=True)
+    await asyncio.sleep(0)

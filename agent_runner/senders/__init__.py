@@ -1,0 +1,1 @@
+"""Sender drivers. A sender carries events out; `agent_runner.drivers` finds them by entry point."""

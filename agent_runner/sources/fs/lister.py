@@ -1,0 +1,267 @@
+"""A listing process: reads tasks on stdin, lists directories with scandir and lstat, writes encoded events to stdout.
+
+Started by scanner.py as `python -m agent_runner.sources.fs.lister`. It holds no state of worth: when a directory hangs, the scanner
+kills it and starts another. It ends when stdin closes, so it never outlives its scan.
+"""
+
+import errno
+import os
+import stat
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import BinaryIO
+
+import msgspec
+
+from agent_runner import clock, mapping
+from agent_runner.sources.fs import frames, rows
+from agent_runner.sources.fs.filters import Filters
+from agent_runner.sources.fs.skipcache import CommittedCache
+from fustor_schema.wire import Event, FsRow
+
+EVENT_ROWS = 1_000
+FRAME_ROWS = 4_000
+TASK_ENTRIES = 20_000
+FRAME_SECONDS = 0.25
+_HASH_MASK = (1 << 64) - 1
+
+
+def reason_of(error: OSError) -> str:
+    """The name of an error number, as it stands in `dir_close.reason`."""
+    return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+class Lister:
+    """Lists what it is told and hands over frames. `write` takes one finished frame."""
+
+    def __init__(self, orders: frames.Orders, write: Callable[[frames.Listed], None]) -> None:
+        self._orders = orders
+        self._write = write
+        self._filters = Filters(orders.include, orders.exclude)
+        self._cache = CommittedCache(orders.skip_cache) if orders.skip_cache else None
+        self._encode = mapping.event_encoder(orders.fields_mapping, orders.protocol)
+        self._frame = frames.Listed()
+        self._frame_started = time.monotonic()
+        self._entries = 0
+        self._started = time.monotonic()
+
+    def run(self, task: frames.Task) -> None:
+        """Lists the task's directories depth-first and, unless it is shallow, what lies below, until the budget is spent."""
+        stack = task.directories[::-1]
+        left: list[bytes] = []
+        budget = self._entries + TASK_ENTRIES
+        while stack and self._entries < budget:
+            subdirectories = self._visit(stack.pop())
+            (left if task.shallow else stack).extend(reversed(subdirectories))
+            if self._frame.rows >= FRAME_ROWS or time.monotonic() - self._frame_started > FRAME_SECONDS:
+                self._flush()
+        self._frame.left = left + stack
+        self._flush(done=True)
+
+    def _flush(self, *, done: bool = False) -> None:
+        self._frame.done = done
+        self._write(self._frame)
+        self._frame, self._frame_started = frames.Listed(), time.monotonic()
+        self._be_polite()
+
+    def _be_polite(self) -> None:
+        if self._orders.rate > 0:
+            ahead = self._entries / self._orders.rate - (time.monotonic() - self._started)
+            if ahead > 0:
+                time.sleep(min(ahead, 1.0))
+
+    def _visit(self, directory: bytes) -> list[bytes]:
+        """Lists one directory, or finds it silent. Returns its subdirectories' paths."""
+        self._frame.current = directory
+        scan_start = clock.monotonic_ms()
+        local = rows.local(self._orders.root, directory)
+        try:
+            before = os.lstat(local)
+        except OSError as error:
+            return self._failed(directory, scan_start, error)
+        if not stat.S_ISDIR(before.st_mode) or self._is_other_mount(before):
+            return []
+        known = self._cache.get(directory) if self._cache else None
+        if known is not None and known.mtime_ns == before.st_mtime_ns and not self._is_deep_turn(directory):
+            return self._silent(known, before, scan_start)
+        return self._list(directory, local, before, scan_start)
+
+    def _is_other_mount(self, status: os.stat_result) -> bool:
+        return status.st_dev != self._orders.device and not self._orders.cross_file_systems
+
+    def _is_deep_turn(self, directory: bytes) -> bool:
+        return zlib.crc32(directory) % self._orders.deep_cycles == self._orders.deep_turn
+
+    def _silent(self, known: frames.Closed, status: os.stat_result, scan_start: int) -> list[bytes]:
+        self._emit([rows.row(rows.key_of(known.path), status, skipped=True)], scan_start)
+        self._frame.directories += 1
+        self._frame.closed.append(known)
+        return [rows.join(known.path, name) for name in known.subdirectories.split(b"/") if name]
+
+    def _list(self, directory: bytes, local: bytes, before: os.stat_result, scan_start: int) -> list[bytes]:
+        listing = _Listing(directory, self._filters)
+        try:
+            for part in listing.rows(local):
+                self._entries += len(part)
+                self._emit(part, scan_start)
+                if self._frame.rows >= FRAME_ROWS:
+                    self._flush()
+                    self._frame.current = directory
+        except OSError as error:
+            self._failed(directory, scan_start, error)
+            return [rows.join(directory, name) for name in listing.subdirectories]
+        self._close(directory, before, listing, scan_start)
+        return [rows.join(directory, name) for name in listing.subdirectories]
+
+    def _close(self, directory: bytes, before: os.stat_result, listing: "_Listing", scan_start: int) -> None:
+        self._frame.directories += 1
+        self._frame.files += listing.count - len(listing.subdirectories)
+        self._emit([_dir_close(directory, scan_start, listing)], scan_start)
+        if listing.failed_name:
+            self._frame.errors[listing.failed_name] = self._frame.errors.get(listing.failed_name, 0) + 1
+            return
+        age = abs(time.time() - before.st_mtime)
+        mtime_ns = before.st_mtime_ns if age >= self._orders.racy_seconds else -1
+        self._frame.closed.append(frames.Closed(directory, mtime_ns, b"/".join(listing.subdirectories)))
+
+    def _failed(self, directory: bytes, scan_start: int, error: OSError) -> list[bytes]:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and directory != rows.ROOT:
+            # gone since its parent was listed: the parent's next listing proves the absence, nobody else may (R12)
+            return []
+        reason = reason_of(error)
+        path, path_b64 = rows.path_fields(rows.key_of(directory))
+        self._emit(
+            [FsRow(path=path, path_b64=path_b64, kind="dir_close", ok=False, reason=reason, scan_start=scan_start)], scan_start
+        )
+        self._frame.directories += 1
+        self._frame.errors[reason] = self._frame.errors.get(reason, 0) + 1
+        return []
+
+    def _emit(self, part: list[FsRow], scan_start: int) -> None:
+        event = Event(
+            event_type="update",
+            rows=part,
+            message_source=self._orders.message_source,
+            event_schema="fs",
+            table="files",
+            index=clock.wall_ms(),
+            observed_at=scan_start,
+        )
+        self._frame.events.append(self._encode(event))
+        self._frame.rows += len(part)
+
+
+class _Listing:
+    """One directory while it is listed: rows come out in parts, the proof of completeness adds up beside them (R11)."""
+
+    def __init__(self, directory: bytes, filters: Filters) -> None:
+        self._directory, self._filters = directory, filters
+        self._prefix = rows.key_of(rows.join(directory, b""))
+        self.subdirectories: list[bytes] = []
+        self.count = 0
+        self.names = 0
+        self.failed_name = ""
+
+    def rows(self, local: bytes) -> Iterator[list[FsRow]]:
+        part: list[FsRow] = []
+        vanished = False
+        with os.scandir(local) as entries:
+            for entry in entries:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    vanished = True
+                    continue
+                except OSError as error:
+                    self.failed_name = reason_of(error)
+                    continue
+                self._add(entry.name, status, part)
+                if len(part) >= EVENT_ROWS:
+                    yield part
+                    part = []
+        if part:
+            yield part
+        if vanished and self._still_listed(local):
+            self.failed_name = "ENOENT"
+
+    def _add(self, name: bytes, status: os.stat_result, part: list[FsRow]) -> None:
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if not self._filters.trivial and not self._filters.keeps(rows.join(self._directory, name), name, is_directory=is_directory):
+            return
+        if is_directory:
+            self.subdirectories.append(name)
+        self.count += 1
+        self.names += int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+        part.append(rows.row(self._key(name), status))
+
+    def _key(self, name: bytes) -> str:
+        return self._prefix + name.decode() if name.isascii() else rows.key_of(rows.join(self._directory, name))
+
+    def _still_listed(self, local: bytes) -> bool:
+        """Lists once more after a name without an inode: true when some name still has none (R12)."""
+        with os.scandir(local) as entries:
+            for entry in entries:
+                try:
+                    entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    return not _is_gone(entry)
+                except OSError as error:
+                    self.failed_name = reason_of(error)
+        return False
+
+    @property
+    def names_hash(self) -> str:
+        return f"{self.names & _HASH_MASK:016x}"
+
+
+def _is_gone(entry: "os.DirEntry[bytes]") -> bool:
+    parent, _, name = entry.path.rpartition(b"/")
+    return name not in os.listdir(parent or b"/")
+
+
+def _dir_close(directory: bytes, scan_start: int, listing: _Listing) -> FsRow:
+    path, path_b64 = rows.path_fields(rows.key_of(directory))
+    return FsRow(
+        path=path,
+        path_b64=path_b64,
+        kind="dir_close",
+        ok=not listing.failed_name,
+        reason=listing.failed_name or None,
+        count=listing.count,
+        names_hash=listing.names_hash,
+        scan_start=scan_start,
+    )
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The body of the next frame, or None at the end."""
+    head = stream.read(frames.LENGTH.size)
+    if len(head) < frames.LENGTH.size:
+        return None
+    return stream.read(frames.LENGTH.unpack(head)[0])
+
+
+def main() -> None:
+    """Reads orders, then tasks, until stdin closes."""
+    incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
+    first = read_frame(incoming)
+    if first is None:
+        return
+    orders = msgspec.msgpack.decode(first, type=frames.Orders)
+    os.nice(orders.nice)
+
+    def write(listed: frames.Listed) -> None:
+        outgoing.write(frames.pack(listed))
+        outgoing.flush()
+
+    lister = Lister(orders, write)
+    tasks = msgspec.msgpack.Decoder(frames.Task)
+    while (body := read_frame(incoming)) is not None:
+        lister.run(tasks.decode(body))
+
+
+if __name__ == "__main__":
+    main()

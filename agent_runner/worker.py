@@ -1,0 +1,97 @@
+"""The job worker, a child process of the agent: Celery on the queue `agent.<agent_id>`. It may die; the agent does not."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+
+from agent_runner import log
+from agent_runner.error_recovery import Recovery
+from agent_runner.home import Home
+
+BROKER_VARIABLE = "FUSTOR_AGENT_BROKER_URL"
+QUEUE_VARIABLE = "FUSTOR_AGENT_QUEUE"
+LOG_VARIABLE = "FUSTOR_AGENT_LOG_FORMAT"
+HOME_VARIABLE = "FUSTOR_AGENT_HOME"
+JOBS_AT_ONCE = 3
+STOP_SECONDS = 2.0
+STEADY_SECONDS = 5.0
+
+_log = log.get("worker")
+
+
+def queue_name(agent_id: str) -> str:
+    """The queue on which the server puts this agent's job ids."""
+    return f"agent.{agent_id}"
+
+
+def celery_url(url: str) -> str:
+    """Celery's spelling of a broker address: it knows `redis+socket://` where redis itself says `unix://`."""
+    return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
+
+
+class Worker:
+    """Keeps the worker process running, with back-off when it dies."""
+
+    def __init__(self, broker_url: str, agent_id: str, home: Home, log_format: str) -> None:
+        self._environment = {
+            **os.environ,
+            BROKER_VARIABLE: broker_url,
+            QUEUE_VARIABLE: queue_name(agent_id),
+            LOG_VARIABLE: log_format,
+            HOME_VARIABLE: str(home.path),
+        }
+        self._agent_id = agent_id
+        self._process: asyncio.subprocess.Process | None = None
+        self._started = 0.0
+
+    def is_up(self) -> bool:
+        """True once the worker has run for a while: the server may use the queue."""
+        process = self._process
+        return process is not None and process.returncode is None and time.monotonic() - self._started > STEADY_SECONDS
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        recovery = Recovery(first=1.0)
+        try:
+            while True:
+                self._process = await self._start()
+                self._started = time.monotonic()
+                code = await self._process.wait()
+                if time.monotonic() - self._started > STEADY_SECONDS:
+                    recovery.succeeded()
+                pause = recovery.failed(RuntimeError(f"exit code {code}"))
+                _log.error("job worker ended", exit_code=code, restart_seconds=round(pause, 1))
+                await asyncio.sleep(pause)
+        finally:
+            await self._stop()
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "celery",
+            "--app=agent_runner.celery_app",
+            "--quiet",
+            "worker",
+            "--pool=threads",
+            f"--concurrency={JOBS_AT_ONCE}",
+            f"--hostname={self._agent_id}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=WARNING",
+            env=self._environment,
+        )
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()

@@ -1,0 +1,1 @@
+"""Tests of the agent: real directories, a real HTTP server, real processes."""
