@@ -10,13 +10,14 @@ HOST ?=
 PORT ?=
 HOME_DIR ?=
 AGENT ?= 1
+DATABASE_TESTS := tests/site tests/views tests/pipes tests/sessions tests/blackbox
 # arguments for pytest: make test ARGS="tests/views -k tombstone"
 ARGS ?=
 
-.PHONY: run demo test fuzz bench lint format lock install clean help
+.PHONY: run test test-postgres fuzz bench lint format lock install clean help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## install what is missing, start everything, print the URL
 	@exec $(PYTHON) manage.py up $(if $(WATCH),--watch "$(WATCH)") $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") \
@@ -27,6 +28,9 @@ install: ## the development environment in .venv
 
 test: install ## every test
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON) -m pytest $(ARGS)
+
+test-postgres: install ## the tests that touch a database, on a PostgreSQL made for them
+	@$(VENV_PYTHON) tools/postgres.py $(VENV_PYTHON) -m pytest -m "not browser and not e2e" $(DATABASE_TESTS) $(ARGS)
 
 fuzz: install ## property and schema tests, longer than in `make test`
 	@HYPOTHESIS_PROFILE=fuzz $(VENV_PYTHON) -m pytest -m "fuzz or slow" --timeout 3600 $(ARGS)

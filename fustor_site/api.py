@@ -10,11 +10,11 @@ import redis
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI, Router
+from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from apps.runtime.problems import NotFound, Problem, Unavailable
-from fustor_site.routers import routers
+from fustor_site.routers import mounts
 
 log = structlog.get_logger(__name__)
 
@@ -87,10 +87,5 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return render(NotFound(f"There is nothing at {request.path}.", fix="See /api/v1/docs for every route."))
 
 
-def _mount() -> None:
-    for prefix, router in routers():
-        assert isinstance(router, Router)
-        api.add_router(prefix, router)
-
-
-_mount()
+for _prefix, _router, _auth in mounts():
+    api.add_router(_prefix, _router, auth=_auth)

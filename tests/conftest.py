@@ -1,18 +1,8 @@
-"""Ground of every test: a home of its own, so no test touches anything of a real installation; a real Redis; a real server.
-
-Fixtures for all areas: `redis_server`, `server`, `world`, `make_world`. What they are made of lives in tests/blackbox/.
-"""
+"""Fixtures of all areas: a real Redis, a real server, a world on it. What they are made of lives in tests/blackbox/."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-# before Django reads its settings; each xdist worker is a process of its own, so each gets a home of its own
-os.environ["FUSTOR_HOME"] = tempfile.mkdtemp(prefix="fustor-test-")
-if test_database_url := os.environ.get("TEST_DATABASE_URL"):
-    os.environ["DATABASE_URL"] = test_database_url
-    os.environ["FUSTOR_TEST_DB_NAME"] = f"test_fustor_{os.getpid()}"
 
 import pytest
 from django.conf import settings

@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -17,11 +17,19 @@ def adopt() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def reap(own: Container[int]) -> None:
+    """Let adopted processes that ended disappear; `own` are the children that somebody else waits for."""
+    for pid, state in _children():
+        if state == "Z" and pid not in own:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
 def end_all() -> int:
     """Kill every child that this process still has, and theirs as they surface. How many there were."""
     ended = 0
     while found := list(_children()):
-        for pid in found:
+        for pid, _ in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
@@ -30,11 +38,11 @@ def end_all() -> int:
     return ended
 
 
-def _children() -> Iterator[int]:
+def _children() -> Iterator[tuple[int, str]]:
     for entry in Path("/proc").glob("[0-9]*/stat"):
         # a process may end between listing and reading
         with contextlib.suppress(OSError):
             # the command's name, in parentheses, may hold anything; fields are counted behind it
             state, parent = entry.read_text().rpartition(")")[2].split()[:2]
             if int(parent) == os.getpid() and state != "X":
-                yield int(entry.parent.name)
+                yield int(entry.parent.name), state

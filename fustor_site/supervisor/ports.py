@@ -6,6 +6,8 @@ import socket
 
 def trouble(host: str, port: int) -> str:
     """Why a server cannot listen there, in words and with what to do; empty when it can."""
+    if not 0 < port < 65536:
+        return f"{port} is not a port; ports go from 1 to 65535."
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -13,8 +15,6 @@ def trouble(host: str, port: int) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-    except OverflowError:
-        return f"{port} is not a port; ports go from 1 to 65535."
     except socket.gaierror:
         return f"{host} is not an address of this machine. Choose another: --host 127.0.0.1"
     except OSError as error:

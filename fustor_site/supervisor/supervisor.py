@@ -51,6 +51,7 @@ class Supervisor:
         self.output = output
         self.programs: list[Program] = []
         self._stops = 0
+        self._someone_died = False
         self._selector = selectors.DefaultSelector()
         self._wake_reader, wake_writer = socket.socketpair()
         self._wake_writer = wake_writer
@@ -58,7 +59,7 @@ class Supervisor:
             end.setblocking(False)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         signal.set_wakeup_fd(wake_writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a death wakes the loop
+        signal.signal(signal.SIGCHLD, self._on_death)
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_stop)
         orphans.adopt()
@@ -109,11 +110,17 @@ class Supervisor:
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._stops += 1
 
+    def _on_death(self, number: int, frame: FrameType | None) -> None:
+        self._someone_died = True
+
     def _turn(self, longest: float = 1.0) -> None:
         """One turn of the loop: print what came, notice the dead, restart what is due."""
         due = [program.restart_at for program in self.programs if program.restart_at is not None]
         wait = min([longest, *(max(0.0, at - time.monotonic()) for at in due)])
         self._read(wait)
+        if self._someone_died:
+            self._someone_died = False
+            orphans.reap([program.child.pid for program in self.programs if program.child])
         for program in self.programs:
             if program.restart_at is None and not self._is_alive(program):
                 self._bury(program)

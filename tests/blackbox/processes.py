@@ -85,6 +85,7 @@ class RunningServer:
     def environment(self) -> dict[str, str]:
         """What its programs run with. The secrets are those of the test process, so keys that a test makes are valid here."""
         return os.environ | {
+            "DJANGO_SETTINGS_MODULE": "fustor_site.settings",
             "FUSTOR_HOME": str(self.home),
             "FUSTOR_REDIS_URL": self.redis.url,
             "FUSTOR_SECRET_KEY": settings.SECRET_KEY,
