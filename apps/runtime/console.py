@@ -5,7 +5,7 @@ Pages of all apps use `@page`. The roles live in apps.pipes, which is above apps
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol, cast
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -53,6 +53,6 @@ def page(verb: str = READ) -> Callable[[PageFunction[P]], PageFunction[P]]:
                 raise PermissionDenied
             return function(request, *args, **kwargs)
 
-        return login_required(guarded)
+        return cast(PageFunction[P], login_required(guarded))
 
     return decorate

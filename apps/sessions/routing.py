@@ -1,7 +1,11 @@
 """Websocket URLs: one per kind of board."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.urls import path
 
+from apps.sessions.boards.base import Board
 from apps.sessions.boards.fleet import FleetBoard
 from apps.sessions.boards.job import JobBoard
 from apps.sessions.boards.pipe import PipeBoard
@@ -9,10 +13,16 @@ from apps.sessions.boards.session import SessionBoard
 from apps.sessions.boards.view import ViewBoard
 from apps.sessions.live.consumers import BoardConsumer
 
+
+def _live(board_of: Callable[..., Board]) -> Any:
+    """The socket of a board. Typed loosely: Django's `path` knows HTTP views only, Channels' URLRouter takes ASGI applications."""
+    return BoardConsumer.as_asgi(board_of=board_of)
+
+
 websocket_urlpatterns = [
-    path("ws/fleet", BoardConsumer.as_asgi(board_of=FleetBoard)),
-    path("ws/pipe/<slug:slug>", BoardConsumer.as_asgi(board_of=PipeBoard)),
-    path("ws/view/<slug:slug>", BoardConsumer.as_asgi(board_of=ViewBoard)),
-    path("ws/job/<uuid:id>", BoardConsumer.as_asgi(board_of=JobBoard)),
-    path("ws/session/<int:number>", BoardConsumer.as_asgi(board_of=SessionBoard)),
+    path("ws/fleet", _live(FleetBoard)),
+    path("ws/pipe/<slug:slug>", _live(PipeBoard)),
+    path("ws/view/<slug:slug>", _live(ViewBoard)),
+    path("ws/job/<uuid:id>", _live(JobBoard)),
+    path("ws/session/<int:number>", _live(SessionBoard)),
 ]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import AnonymousUser
 
 from apps.runtime.console import READ, allowed
 from apps.runtime.problems import NotFound
@@ -29,9 +30,12 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     # the room listens to Redis for everyone; a socket must open even while Redis is away
     channel_layer_alias = "none"
-    # given to `as_asgi` by the route: makes the board from the parts of the URL
-    board_of: Callable[..., Board]
     room: Room | None = None
+
+    def __init__(self, board_of: Callable[..., Board]) -> None:
+        """`board_of` makes the board from the parts of the URL; the route gives it."""
+        super().__init__()
+        self.board_of = board_of
 
     async def connect(self) -> None:
         """Check permission, enter the room."""
@@ -41,7 +45,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         self.wake, self.acknowledged = asyncio.Event(), asyncio.Event()
         self.sender: asyncio.Task[None] | None = None
         await self.accept()
-        user = self.scope["user"]
+        user = self.scope["user"] or AnonymousUser()
         if not user.is_authenticated:
             await self.close(UNAUTHENTICATED, "Log in first.")
         elif not await sync_to_async(allowed)(user, READ):

@@ -57,6 +57,7 @@ class Room:
     members: set[Member] = field(default_factory=set)
     frame: Frame | None = None
     _hinted: asyncio.Event = field(default_factory=asyncio.Event)
+    _tried: asyncio.Event = field(default_factory=asyncio.Event)
     _listening: bool = False
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -82,12 +83,14 @@ class Room:
     async def _listen(self) -> None:
         """Turn hints into the event; subscribe again, for ever, when Redis was away."""
         layer = get_channel_layer()
+        assert layer is not None, "settings.CHANNEL_LAYERS has a default"
         while True:
             try:
                 channel = await layer.new_channel()
                 for group in self.groups:
                     await layer.group_add(group, channel)
                 self._listening = True
+                self._tried.set()
                 # what happened while nobody listened
                 self._hinted.set()
                 while True:
@@ -95,10 +98,14 @@ class Room:
                     self._hinted.set()
             except (redis.RedisError, OSError) as error:
                 self._listening = False
+                self._tried.set()
                 log.warning("no live hints for %s: %s", self.board.socket, error)
                 await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _serve(self) -> None:
+        # so that the first frame says truly whether hints arrive
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), RESUBSCRIBE_SECONDS)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hinted.wait(), REFRESH_SECONDS)

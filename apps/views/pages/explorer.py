@@ -1,6 +1,7 @@
 """The explorer `/views/<slug>/tree/`: a lazy tree beside the table of one directory, live."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -41,7 +42,7 @@ def tree(request: HttpRequest, slug: str) -> HttpResponse:
     place = _place(request, slug)
     sort = request.GET.get("sort", "name")
     found = listing.listing(place.tree, place.key, sort, _page_number(request)) if place.tree else None
-    context = {"place": place, "found": found, "sort": sort, "request": request}
+    context: dict[str, Any] = {"place": place, "found": found, "sort": sort, "request": request}
     if "X-Fustor-Parts" in request.headers:
         return JsonResponse({"parts": {"listing": render_to_string("views/parts/listing.html", context)}})
     if found:

@@ -1,0 +1,180 @@
+"""Live boards over real websockets and a real Redis: state on connect, one render for all, permission, survival without Redis."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser, User
+
+from apps.runtime import hints
+from apps.sessions.boards import base
+from apps.sessions.boards.pipe import PipeBoard
+from apps.sessions.live import rooms
+from apps.sessions.models import Session
+from apps.sessions.routing import websocket_urlpatterns
+from fustor_schema.pipestate import PipeState
+from tests.blackbox.processes import RunningRedis
+from tests.console.conftest import Fleet, build_fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+APPLICATION = URLRouter(websocket_urlpatterns)
+
+
+@pytest.fixture
+def fleet(transactional_db: None) -> Fleet:
+    return build_fleet()
+
+
+@pytest.fixture
+def reader(transactional_db: None) -> User:
+    return User.objects.create_user("reader")
+
+
+@asynccontextmanager
+async def socket(path: str, user: User | AnonymousUser) -> AsyncIterator[WebsocketCommunicator]:
+    communicator = WebsocketCommunicator(APPLICATION, path)
+    communicator.scope["user"] = user
+    await communicator.connect()
+    yield communicator
+    await communicator.disconnect()
+
+
+async def frame(communicator: WebsocketCommunicator, timeout: float = 3) -> dict[str, Any]:
+    received: dict[str, Any] = json.loads(await communicator.receive_from(timeout))
+    return received
+
+
+async def say_shown(communicator: WebsocketCommunicator, number: int) -> None:
+    await communicator.send_to(json.dumps({"shown": number}))
+
+
+async def changed_part(communicator: WebsocketCommunicator, name: str) -> str:
+    """The next version of one part; frames without it are taken off the screen on the way."""
+    while True:
+        answer = await frame(communicator)
+        await say_shown(communicator, answer["number"])
+        if name in answer["parts"]:
+            return str(answer["parts"][name])
+
+
+@database_sync_to_async
+def lead_into(session: Session, state: PipeState) -> None:
+    Session.objects.filter(pk=session.pk).update(state=int(state))
+    hints.changed(f"pipe.{session.pipe_id}")
+
+
+async def test_a_page_gets_every_part_on_connect_then_only_what_changed(
+    redis_server: RunningRedis, fleet: Fleet, reader: User
+) -> None:
+    async with socket("/ws/pipe/archive-pipe", reader) as page:
+        first = await frame(page)
+        assert set(first["parts"]) == {part.id for part in PipeBoard.parts}
+        await say_shown(page, first["number"])
+        await asyncio.sleep(0.1)
+        await lead_into(fleet.follower, PipeState.RUNNING | PipeState.SNAPSHOT)
+        second = await frame(page)
+        assert "snapshot" in second["parts"]["pipe-sessions"]
+        assert "pipe-summary" not in second["parts"]
+
+
+async def test_a_program_gets_the_state_as_json(redis_server: RunningRedis, fleet: Fleet, reader: User) -> None:
+    async with socket("/ws/pipe/archive-pipe?format=json", reader) as program:
+        state = (await frame(program))["state"]
+        assert [line["task_id"] for line in state["sessions"]] == [fleet.leader.task_id, fleet.follower.task_id]
+        assert str(fleet.leader.id) not in json.dumps(state)
+
+
+async def test_a_page_that_has_not_shown_the_last_frame_gets_no_other(
+    redis_server: RunningRedis, fleet: Fleet, reader: User
+) -> None:
+    async with socket("/ws/pipe/archive-pipe", reader) as slow:
+        first = await frame(slow)
+        for state in (PipeState.PAUSED, PipeState.ERROR, PipeState.DRAINING):
+            await lead_into(fleet.follower, state)
+            await asyncio.sleep(0.05)
+        assert await slow.receive_nothing(0.6)
+        await say_shown(slow, first["number"])
+        assert "draining" in await changed_part(slow, "pipe-sessions")
+        assert slow.output_queue.empty()
+
+
+async def test_a_burst_of_changes_and_two_hundred_pages_cost_few_renders(
+    redis_server: RunningRedis, fleet: Fleet, reader: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renders = 0
+    draw = base.draw
+
+    def counted(board: base.Board, state: Any) -> dict[str, str]:
+        nonlocal renders
+        renders += 1
+        return draw(board, state)
+
+    monkeypatch.setattr(rooms, "draw", counted)
+    async with asyncio.timeout(30):
+        pages = [WebsocketCommunicator(APPLICATION, "/ws/pipe/archive-pipe") for _ in range(200)]
+        for page in pages:
+            page.scope["user"] = reader
+            await page.connect()
+        numbers = [(await frame(page))["number"] for page in pages]
+        for page, number in zip(pages, numbers, strict=True):
+            await say_shown(page, number)
+        before = renders
+        for rows in range(20):
+            await database_sync_to_async(Session.objects.filter(pk=fleet.leader.pk).update)(rows=rows)
+            await sync_to_async(hints.changed)(f"pipe.{fleet.pipe.pk}")
+        shown = [await changed_part(page, "pipe-sessions") for page in pages]
+        assert len(set(shown)) <= 2
+        assert before <= 2
+        assert renders - before <= 4
+        for page in pages:
+            await page.disconnect()
+
+
+async def test_who_is_not_logged_in_is_told_and_disconnected(redis_server: RunningRedis, fleet: Fleet) -> None:
+    async with socket("/ws/pipe/archive-pipe", AnonymousUser()) as stranger:
+        closing = await stranger.receive_output(2)
+        assert closing["type"] == "websocket.close"
+        assert closing["code"] == 4401
+
+
+async def test_an_object_that_does_not_exist_closes_the_socket(redis_server: RunningRedis, reader: User) -> None:
+    async with socket("/ws/pipe/nothing", reader) as page:
+        closing = await page.receive_output(2)
+        assert closing["code"] == 4404
+
+
+async def test_a_message_that_is_no_acknowledgement_closes_the_socket(
+    redis_server: RunningRedis, fleet: Fleet, reader: User
+) -> None:
+    async with socket("/ws/pipe/archive-pipe", reader) as page:
+        await frame(page)
+        await page.send_to("hello")
+        assert (await page.receive_output(2))["code"] == 4400
+
+
+async def test_rooms_close_behind_the_last_reader(redis_server: RunningRedis, fleet: Fleet, reader: User) -> None:
+    async with socket("/ws/view/archive", reader) as page:
+        await frame(page)
+        assert any(room.board.socket == "/ws/view/archive" for room in rooms._rooms.values())
+    assert not any(room.board.socket == "/ws/view/archive" for room in rooms._rooms.values())
+
+
+async def test_without_redis_the_page_still_gets_changes_and_is_told(
+    fleet: Fleet, reader: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]}}
+    settings.CHANNEL_LAYERS = {"default": nowhere}
+    monkeypatch.setattr(rooms, "REFRESH_SECONDS", 0.2)
+    async with socket("/ws/pipe/archive-pipe", reader) as page:
+        first = await frame(page)
+        assert first["hints"] is False
+        await say_shown(page, first["number"])
+        await database_sync_to_async(Session.objects.filter(pk=fleet.leader.pk).update)(rows=77_777)
+        assert "77,777" in await changed_part(page, "pipe-sessions")
