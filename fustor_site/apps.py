@@ -7,3 +7,7 @@ class SiteConfig(AppConfig):
     """Wiring: commands, checks, templates of the frame."""
 
     name = "fustor_site"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from fustor_site import checks  # noqa: F401 - importing registers them

@@ -1,4 +1,4 @@
-"""ASGI entry: HTTP to Django, websockets to the consumers of apps.sessions."""
+"""ASGI entry: HTTP of programs and of people to Django, websockets to the consumers of apps.sessions."""
 
 import os
 
@@ -6,17 +6,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = get_asgi_application()
+pages = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - models exist only after Django is set up
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from apps.sessions.routing import websocket_urlpatterns  # noqa: E402
+from fustor_site.program_path import ProgramHandler, by_path  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": by_path(programs=ProgramHandler(), people=pages),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

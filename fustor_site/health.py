@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from fustor_schema import __version__
 
 
-def healthz(request: HttpRequest) -> JsonResponse:
+async def healthz(request: HttpRequest) -> JsonResponse:
     """200 as long as the process answers at all; touches nothing else."""
     return JsonResponse({"status": "ok", "version": __version__})
 

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import structlog
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import SimpleLazyObject
 
 from apps.runtime.ids import new_uuid
 
@@ -29,6 +34,15 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Vary": "Cookie, X-API-Key",
+}
 
 
 class ContentSecurityPolicy(MiddlewareMixin):
@@ -83,6 +97,55 @@ def _identify(request: HttpRequest) -> str:
 
 def _signed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]  # set by _identify
+    return response
+
+
+@sync_and_async_middleware
+def for_programs(get_response: GetResponse) -> GetResponse:
+    """What a request of a program gets instead of the console's middleware: the host check, a lazy login, security headers.
+
+    All of it without leaving the event loop: the console's middleware changes threads half a dozen times per request, and an
+    agent that heartbeats or pushes needs none of that.
+    """
+
+    async def later(request: HttpRequest) -> HttpResponseBase:
+        if refusal := _admit(request):
+            return refusal
+        response: HttpResponseBase = await get_response(request)
+        return _secured(response)
+
+    def now(request: HttpRequest) -> HttpResponseBase:
+        if refusal := _admit(request):
+            return refusal
+        response: HttpResponseBase = get_response(request)
+        return _secured(response)
+
+    return later if iscoroutinefunction(get_response) else now
+
+
+def _admit(request: HttpRequest) -> HttpResponseBase | None:
+    """Attach the login, if any, to be read when somebody asks for it. An answer when the request goes no further."""
+    if not _brings_a_key(request) and request.path_info.startswith("/api/"):
+        # the host matters only where a browser's cookie speaks for a person
+        try:
+            request.get_host()
+        except DisallowedHost as error:
+            return JsonResponse({"detail": str(error), "code": "bad_host", "fix": "Set FUSTOR_ALLOWED_HOSTS."}, status=400)
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    request.user = SimpleLazyObject(lambda: get_user(request))  # type: ignore[assignment]  # it stands for the user
+    return None
+
+
+def _brings_a_key(request: HttpRequest) -> bool:
+    return "X-API-Key" in request.headers or request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
+def _secured(response: HttpResponseBase) -> HttpResponseBase:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if settings.TLS:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains")
     return response
 
 
