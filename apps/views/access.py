@@ -44,7 +44,7 @@ def administered_view(principal: Principal, slug: str) -> View:
     """The view, if the principal may change its state. Raises NotFound, Forbidden (R50)."""
     view = _existing(slug)
     if not principal.may_administer(view):
-        raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key with scope views:admin.")
+        raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key that may reset this view.")
     return view
 
 

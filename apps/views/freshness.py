@@ -56,7 +56,7 @@ class Freshness:
 def of_tree(tree: Tree, open_gaps: int, now: float) -> Freshness:
     """The freshness of one tree at `now` (Unix seconds)."""
     state, reason, since = _state(tree, open_gaps)
-    return Freshness(state, reason, since, as_of(tree), _age(tree.last_snapshot_at, now))
+    return Freshness(state, reason, since, as_of(tree), _age(tree.deep_verified_at, now))
 
 
 def of_view(members: list[Freshness]) -> Freshness:

@@ -1,4 +1,4 @@
-"""One plain sentence per rule, for answers and pages that say why (`explain`, Inspect). Numbers are those of docs/consistency.md."""
+"""One plain sentence per rule, for answers and pages that say why (`explain`, Inspect). Numbers as in docs/consistency.md."""
 
 RULES: dict[int, str] = {
     1: "Every batch has a place in its session's order; one seen before has no effect.",

@@ -89,6 +89,9 @@ def test_filters(tree: Tree, filters: dict[str, Any], expected: list[str]) -> No
 def test_search_stays_below_its_path(tree: Tree) -> None:
     assert hits(tree, "a", key="/x") == ["/x/[a]", "/x/a"]
     assert hits(tree, "final", key="/reports/final") == []
+    fill(make_view("w"), ["/a/hit", "/a-b/hit", "/a b/hit"])
+    assert hits(Tree.objects.get(view__slug="w"), "hit", key="/a") == ["/a/hit"]
+    assert hits(Tree.objects.get(view__slug="w"), "a", key="/a") == []
 
 
 @pytest.mark.django_db

@@ -3,7 +3,7 @@
 `request.auth` is a `Principal` (apps.views.access); fustor_site mounts `router` with the authentication.
 """
 
-from apps.views.api import read
+from apps.views.api import control, feed, insight, read
 from apps.views.api.routing import router
 
-__all__ = ["read", "router"]
+__all__ = ["control", "feed", "insight", "read", "router"]

@@ -40,13 +40,19 @@ def written(chunks: Iterator[bytes], tree: Tree, *, whole: bool) -> HttpResponse
     The first chunk is made before the answer starts, so its errors still are answers.
     """
     first = next(chunks)
-    response: HttpResponseBase
     if whole:
-        response = HttpResponse(first + b"".join(chunks), content_type=JSON)
-    else:
-        response = StreamingHttpResponse(_streamed(chain((first,), chunks)), content_type=JSON)
+        return _stated(HttpResponse(first + b"".join(chunks), content_type=JSON), tree)
+    return _stated(streamed(chain((first,), chunks)), tree)
+
+
+def _stated(response: HttpResponseBase, tree: Tree) -> HttpResponseBase:
     state_freshness(response, freshness_of(tree, clock.now()))
     return response
+
+
+def streamed(chunks: Iterator[bytes]) -> StreamingHttpResponse:
+    """An answer from chunks of JSON, each made in the query lane when the client has taken the one before."""
+    return StreamingHttpResponse(_streamed(chunks), content_type=JSON)
 
 
 async def _streamed(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,13 +9,14 @@ from apps.runtime import clock
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import NotFound
 from apps.views import access
-from apps.views.api.answers import answer, written
+from apps.views.api.answers import answer, streamed, written
 from apps.views.api.params import PagedPathParams, PageParams, PathParams, Request
 from apps.views.api.routing import router
 from apps.views.api.schemas import BlindSpotsOut, NodeOut, ProblemOut, StatsOut, SuspectOut, TreeOut, ViewsOut
+from apps.views.forest import Best
 from apps.views.models import Tree, View
 from apps.views.ports import ports
-from apps.views.queries import lookup, matching, scope, search, tree, views
+from apps.views.queries import forests, lookup, matching, scope, search, tree, views
 from apps.views.queries.blind_spots import blind_spots
 from apps.views.queries.stats import stats_answer
 from apps.views.queries.suspects import suspects
@@ -34,11 +35,18 @@ class TreeParams(PathParams):
     on_demand_scan: bool = Field(False, description="Also ask the source to look again; answers with `job_id`")
     limit: int | None = Field(None, ge=1, le=10_000, description="Answer in flat pages of at most so many nodes")
     cursor: str | None = None
+    best: Best | None = Field(None, description="In a forest: only the member with the most of it")
 
     @property
     def depth(self) -> int | None:
         """Levels below the node that are shown; None: all."""
         return self.max_depth if self.recursive else min(1, 1 if self.max_depth is None else self.max_depth)
+
+
+class StatsParams(PathParams):
+    """Which subtree."""
+
+    best: Best | None = Field(None, description="In a forest: what makes a member the best; default file_count")
 
 
 class SearchParams(PageParams):
@@ -74,7 +82,7 @@ class SearchParams(PageParams):
         return search.SearchQuestion(matching.Pattern(self.pattern, self.mode, self.ignore_case), key, filters)
 
 
-def _tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
+def tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
     """The view, its tree and the path of a request: what every question starts from. Raises what the edges render."""
     view = access.readable_view(request.auth, view_id)
     key = scope.requested_path(request.META.get("QUERY_STRING", ""))
@@ -94,7 +102,12 @@ async def get_tree(request: Request, view_id: str, params: Query[TreeParams]) ->
 
 
 def _tree(request: Request, view_id: str, params: TreeParams) -> HttpResponseBase:
-    view, stored, key = _tree_of(request, view_id, params.member)
+    view = access.readable_view(request.auth, view_id)
+    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
+    if scope.is_forest(view) and params.member is None:
+        question = tree.TreeQuestion(key, params.depth, params.only_path)
+        return streamed(forests.trees(view, question, params.best, clock.now()))
+    stored = scope.complete_tree(view, params.member)
     job = _job(request, view, key, params)
     question = tree.TreeQuestion(key, params.depth, params.only_path)
     try:
@@ -125,13 +138,17 @@ def _tree_page(stored: Tree, question: tree.TreeQuestion, params: TreeParams, jo
 
 
 @router.get("/{view_id}/stats", response={200: StatsOut, **PROBLEMS}, summary="Figures of a subtree")
-async def get_stats(request: Request, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
+async def get_stats(request: Request, view_id: str, params: Query[StatsParams]) -> HttpResponseBase:
     """Counts, sizes, ages, flags and freshness."""
     return await run(Lane.QUERY, _stats, request, view_id, params)
 
 
-def _stats(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
-    view, stored, key = _tree_of(request, view_id, params.member)
+def _stats(request: Request, view_id: str, params: StatsParams) -> HttpResponseBase:
+    view = access.readable_view(request.auth, view_id)
+    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
+    if scope.is_forest(view) and params.member is None:
+        return answer(forests.stats(view, key, params.best or Best.FILE_COUNT, clock.now()))
+    stored = scope.complete_tree(view, params.member)
     return answer({"view_id": view.slug, **stats_answer(stored, key, clock.now())}, stored)
 
 
@@ -142,7 +159,7 @@ async def get_search(request: Request, view_id: str, params: Query[SearchParams]
 
 
 def _search(request: Request, view_id: str, params: SearchParams) -> HttpResponseBase:
-    _, stored, key = _tree_of(request, view_id, params.member)
+    _, stored, key = tree_of(request, view_id, params.member)
     hits = search.search(stored, params.question(key), params.cursor, params.limit)
     return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
 
@@ -154,7 +171,7 @@ async def get_metadata(request: Request, view_id: str, params: Query[PathParams]
 
 
 def _metadata(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
-    _, stored, key = _tree_of(request, view_id, params.member)
+    _, stored, key = tree_of(request, view_id, params.member)
     return answer(lookup.node_at(stored, key), stored)
 
 
@@ -165,7 +182,7 @@ async def get_blind_spots(request: Request, view_id: str, params: Query[PagedPat
 
 
 def _blind_spots(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
-    _, stored, key = _tree_of(request, view_id, params.member)
+    _, stored, key = tree_of(request, view_id, params.member)
     page = blind_spots(stored, key, params.cursor, params.limit)
     return answer(page, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
 
@@ -177,6 +194,6 @@ async def get_suspects(request: Request, view_id: str, params: Query[PagedPathPa
 
 
 def _suspects(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
-    _, stored, key = _tree_of(request, view_id, params.member)
+    _, stored, key = tree_of(request, view_id, params.member)
     page = suspects(stored, key, params.cursor, params.limit)
     return answer(page.entries, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)

@@ -102,27 +102,6 @@ class SuspectOut(Schema):
     partial: bool = False
 
 
-class SuspectUpdate(Schema):
-    """A node that someone saw being written, with its mtime then (Unix seconds)."""
-
-    path: str
-    mtime: float | None = None
-
-
-class SuspectUpdates(Schema):
-    """Body of PUT suspect-list."""
-
-    updates: list[SuspectUpdate]
-
-
-class SuspectUpdatesOut(Schema):
-    """What PUT suspect-list did."""
-
-    view_id: str
-    updated_count: int
-    status: str
-
-
 class ViewOut(Schema):
     """One view that the key may read."""
 
@@ -139,6 +118,137 @@ class ViewsOut(Schema):
 
     views: list[ViewOut]
     count: int
+
+
+class ChangeOut(Schema):
+    """One change. `moved` has `from_path`; a directory stands for all below it. `at` in Unix seconds."""
+
+    seq: int
+    kind: str
+    path: str
+    content_type: str
+    size: int
+    modified_time: float | None
+    at: float
+    source: str
+    rule: str | None
+    path_b64: str | None = None
+    from_path: str | None = None
+    from_path_b64: str | None = None
+
+
+class FeedOut(Schema):
+    """Changes behind `since`, in order; go on with `next_seq`."""
+
+    view_id: str
+    since: int
+    next_seq: int
+    changes: list[ChangeOut]
+    more: bool
+    reset: bool
+    reset_reason: str | None
+
+
+class ReasonOut(Schema):
+    """Why something is not settled."""
+
+    code: str
+    detail: str
+
+
+class SettledOut(Schema):
+    """`state`: settled, changing or unknown."""
+
+    path: str
+    state: str
+    quiet_seconds: float
+    reasons: list[ReasonOut]
+    evidence: dict[str, Any]
+    freshness: FreshnessOut
+
+
+class ExplainOut(Schema):
+    """Why the view says so. `state`: present, deleted or unknown."""
+
+    view_id: str
+    path: str
+    path_b64: str | None
+    state: str
+    summary: str
+    node: NodeOut | None
+    decided: dict[str, Any] | None
+    tombstone: dict[str, Any] | None
+    refused: list[dict[str, Any]]
+    suspect: dict[str, Any] | None
+    blind_spots: list[dict[str, Any]]
+    unverified: list[dict[str, Any]]
+    recheck: dict[str, Any] | None
+    listing: dict[str, Any] | None
+
+
+class HitOut(Schema):
+    """One place where it is."""
+
+    view_id: str
+    member: str | None
+    node: NodeOut
+    state: str
+    quiet_for_seconds: float
+    reasons: list[ReasonOut]
+
+
+class UnsearchedOut(Schema):
+    """A tree that was not searched to its end."""
+
+    view_id: str
+    member: str | None
+    reason: str
+
+
+class PlacesOut(Schema):
+    """All hits of one look."""
+
+    hits: list[HitOut]
+    count: int
+    complete: bool
+    unsearched: list[UnsearchedOut]
+
+
+class UsageOut(Schema):
+    """Files and bytes by owner or by age."""
+
+    path: str
+    by: str
+    total_files: int | None = None
+    total_bytes: int | None = None
+    owners: list[dict[str, Any]] | None = None
+    unowned: dict[str, int] | None = None
+    storage_time: float | None = None
+    ages: list[dict[str, Any]] | None = None
+    next_cursor: str | None = None
+    as_of_seq: int
+
+
+class ComparedOut(Schema):
+    """One name in several members: `states` (present, missing, unknown) and `copies` by pipe id."""
+
+    name: str
+    path: str
+    path_b64: str | None
+    differs: list[str]
+    states: dict[str, str]
+    copies: dict[str, NodeOut]
+
+
+class ComparisonOut(Schema):
+    """The entries of one directory side by side."""
+
+    view_id: str
+    path: str
+    members: list[dict[str, Any]]
+    differs: list[str]
+    entries: list[ComparedOut]
+    next_cursor: str | None
 
 
 class ProblemOut(Schema):

@@ -1,4 +1,4 @@
-"""The change feed of a tree: what changed, in order, with a sequence to go on from, and an open `reset` when the past is gone (R46)."""
+"""The change feed of a tree: what changed, in order, with a sequence to go on from; `reset` when the past is gone (R46)."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -44,11 +44,11 @@ def explain(tree: Tree, key: str) -> dict[str, Any]:
 
 
 def _decision(tree: Tree, key: str) -> sql.Row | None:
-    row = sql.fetch_one(f"SELECT {_DECISION} FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s", (tree.pk, key))  # noqa: S608
+    row = sql.fetch_one(f"SELECT {_DECISION} FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s", (tree.pk, key))
     if row is not None:
         return row
     return sql.fetch_one(
-        f"SELECT {', '.join('f.' + column for column in _DECISION.split(', '))} "  # noqa: S608 - constants
+        f"SELECT {', '.join('f.' + column for column in _DECISION.split(', '))} "
         f"FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id WHERE d.tree_id = %s AND d.path = %s AND f.name = %s",
         (tree.pk, paths.parent(key), paths.name(key)),
     )
@@ -57,7 +57,7 @@ def _decision(tree: Tree, key: str) -> sql.Row | None:
 def _listing(tree: Tree, key: str) -> sql.Row | None:
     """How the directory that holds the path was listed last."""
     return sql.fetch_one(
-        f"SELECT path, {_LISTING} FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",  # noqa: S608 - constants
+        f"SELECT path, {_LISTING} FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",
         (tree.pk, paths.parent(key)),
     )
 
@@ -164,9 +164,7 @@ def _recheck(tree: Tree, key: str) -> dict[str, Any] | None:
     return {"reason": wanted.reason, "wanted_at": _seconds(wanted.wanted_at), "asked_at": _seconds(wanted.asked_at)}
 
 
-def _summary(
-    key: str, state: str, decision: sql.Row | None, stone: Tombstone | None, labels: dict[int, SessionLabel]
-) -> str:
+def _summary(key: str, state: str, decision: sql.Row | None, stone: Tombstone | None, labels: dict[int, SessionLabel]) -> str:
     """One sentence for people."""
     shown = paths.display(key)
     if decision is not None:

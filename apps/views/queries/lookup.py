@@ -14,13 +14,13 @@ _F = sql.columns(sql.FILE_COLUMNS, "f")
 
 def directory_row(tree: Tree, key: str) -> sql.Row | None:
     """The directory at a path."""
-    return sql.fetch_one(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path = %s", (tree.pk, key))  # noqa: S608 - constants
+    return sql.fetch_one(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path = %s", (tree.pk, key))
 
 
 def file_row(tree: Tree, key: str) -> sql.Row | None:
     """The node at a path that is no directory."""
     return sql.fetch_one(
-        f"SELECT {_F} FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "  # noqa: S608 - constants
+        f"SELECT {_F} FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "
         "WHERE d.tree_id = %s AND d.path = %s AND f.name = %s",
         (tree.pk, paths.parent(key), paths.name(key)),
     )
@@ -52,12 +52,12 @@ def absent(key: str) -> NotFound:
 def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]:
     """The nodes at many paths, in two statements; absent paths are left out."""
     directories = sql.fetch(
-        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND {sql.one_of('d.path')}",  # noqa: S608 - constants
+        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND {sql.one_of('d.path')}",
         (tree.pk, sql.bound(keys)),
     )
     wanted = set(keys)
     files = sql.fetch(
-        f"SELECT {_F}, d.path FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "  # noqa: S608 - constants
+        f"SELECT {_F}, d.path FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "
         f"WHERE d.tree_id = %s AND {sql.one_of('d.path')} AND {sql.one_of('f.name')}",
         (tree.pk, sql.bound(sorted({paths.parent(key) for key in keys})), sql.bound(sorted({paths.name(key) for key in keys}))),
     )
@@ -72,9 +72,26 @@ def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]
     return found
 
 
+def entries_of(tree: Tree, key: str, after: str, limit: int) -> dict[str, Node | DirectoryNode]:
+    """The entries directly in a directory, of every kind, by name: those behind a name, at most `limit`."""
+    top = directory_row(tree, key)
+    if top is None:
+        return {}
+    directories = sql.fetch(
+        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.parent_id = %s AND d.name > %s ORDER BY d.name LIMIT %s",
+        (top[0], after, limit),
+    )
+    namer = Namer(tree)
+    namer.learn(directories)
+    files = files_of(top[0], after, limit)
+    found: dict[str, Node | DirectoryNode] = {paths.name(row[1]): namer.directory(row) for row in directories}
+    found.update(zip((row[1] for row in files), namer.files(key, files), strict=True))
+    return {name: found[name] for name in sorted(found)[:limit]}
+
+
 def subdirectories(directory: int) -> list[sql.Row]:
     """The directories directly in a directory, by name."""
-    return sql.fetch(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.parent_id = %s ORDER BY d.name", (directory,))  # noqa: S608 - constants
+    return sql.fetch(f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.parent_id = %s ORDER BY d.name", (directory,))
 
 
 def directories_below(tree: Tree, key: str, after: str, limit: int, max_depth: int | None = None) -> list[sql.Row]:
@@ -85,8 +102,7 @@ def directories_below(tree: Tree, key: str, after: str, limit: int, max_depth: i
         # the number of slashes in a path is its depth
         depth, deepest = "AND length(d.path) - length(replace(d.path, '/', '')) <= %s", [paths.depth(key) + max_depth]
     return sql.fetch(
-        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path > %s AND d.path < %s {depth} "  # noqa: S608 - constants
-        "ORDER BY d.path LIMIT %s",
+        f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND d.path > %s AND d.path < %s {depth} ORDER BY d.path LIMIT %s",
         (tree.pk, max(low, after), high, *deepest, limit),
     )
 
@@ -94,7 +110,7 @@ def directories_below(tree: Tree, key: str, after: str, limit: int, max_depth: i
 def files_of(directory: int, after: str, limit: int) -> list[sql.Row]:
     """Files of one directory by name, those after a name only."""
     return sql.fetch(
-        f"SELECT {_F} FROM {sql.FILE} f WHERE f.directory_id = %s AND f.name > %s ORDER BY f.name LIMIT %s",  # noqa: S608 - constants
+        f"SELECT {_F} FROM {sql.FILE} f WHERE f.directory_id = %s AND f.name > %s ORDER BY f.name LIMIT %s",
         (directory, after, limit),
     )
 
@@ -102,7 +118,7 @@ def files_of(directory: int, after: str, limit: int) -> list[sql.Row]:
 def files_of_many(directories: Sequence[int], limit: int) -> list[sql.Row]:
     """Files of several directories by (directory, name), at most `limit`."""
     return sql.fetch(
-        f"SELECT {_F} FROM {sql.FILE} f WHERE {sql.one_of('f.directory_id')} ORDER BY f.directory_id, f.name LIMIT %s",  # noqa: S608
+        f"SELECT {_F} FROM {sql.FILE} f WHERE {sql.one_of('f.directory_id')} ORDER BY f.directory_id, f.name LIMIT %s",
         (sql.bound(directories), limit),
     )
 

@@ -42,15 +42,23 @@ def complete_tree(view: View, member: str | None = None) -> Tree:
 
 def incomplete(view: View, tree: Tree | None) -> Unavailable:
     """The 503 of a view without a complete snapshot; names the phase and what it waits for."""
-    running = tree is not None and tree.leader_session is not None
-    waiting_for = "the snapshot is running" if running else "no agent leads yet, so no snapshot is running"
+    phase, doing, fix = _phase(tree)
     return Unavailable(
-        f"View {view.slug} has no complete snapshot yet (phase: snapshot): {waiting_for}.",
+        f"View {view.slug} has no complete snapshot yet (phase: {phase}): {doing}.",
         code="snapshot_incomplete",
-        fix="Ask again later." if running else "Start an agent whose pipe feeds this view.",
+        fix=fix,
         retry_after=RETRY_AFTER_SECONDS,
-        extra={"phase": "snapshot", "running": running, "view_id": view.slug},
+        extra={"phase": phase, "view_id": view.slug},
     )
+
+
+def _phase(tree: Tree | None) -> tuple[str, str, str]:
+    """(phase, what is going on, what to do)."""
+    if tree is not None and tree.snapshot_started_at is not None:
+        return "snapshot", "the first scan is running", "Ask again later."
+    if tree is not None and tree.live_sessions:
+        return "snapshot", "an agent is connected, its first scan has not begun", "Ask again later."
+    return "waiting for snapshot", "no agent is connected", "Start an agent whose pipe feeds this view."
 
 
 def _tree_of(view: View, member: str | None) -> Tree | None:

@@ -40,11 +40,16 @@ class SearchQuestion:
 
 
 class Hits(msgspec.Struct):
-    """One page of hits. With `next_cursor` and few hits: the time for one request was up, there may be more."""
+    """One page of hits, with their keys. With `next_cursor` and few hits: the time for one request was up, there may be more."""
 
-    nodes: list[Node | DirectoryNode]
+    placed: list[tuple[str, Node | DirectoryNode]]
     next_cursor: str | None
     as_of_seq: int
+
+    @property
+    def nodes(self) -> list[Node | DirectoryNode]:
+        """The hits."""
+        return [node for _, node in self.placed]
 
 
 def search(
@@ -78,8 +83,7 @@ def _slices(tree: Tree, key: str, low: Position) -> Iterator[tuple[Position, str
     _, high = sql.below(key)
     while True:
         row = sql.fetch_one(
-            f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s "  # noqa: S608 - constants
-            "ORDER BY path LIMIT 1 OFFSET %s",
+            f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s ORDER BY path LIMIT 1 OFFSET %s",
             (tree.pk, low[0], high, SLICE_DIRECTORIES),
         )
         yield low, None if row is None else row[0]
@@ -102,7 +106,13 @@ def _directory_hits(tree: Tree, question: SearchQuestion, low: Position, last: s
     rows = _select(
         sql.columns(sql.DIRECTORY_COLUMNS, "d"),
         f"{sql.DIRECTORY} d",
-        [_until(question.key, last), Condition("d.path > %s", (low[0],)), question.pattern.condition("d.name", "d.path"), filters],
+        [
+            _until(question.key, last),
+            _inside(question.key),
+            Condition("d.path > %s", (low[0],)),
+            question.pattern.condition("d.name", "d.path"),
+            filters,
+        ],
         "d.path",
         tree,
         limit,
@@ -124,6 +134,7 @@ def _file_hits(tree: Tree, question: SearchQuestion, low: Position, last: str | 
         [
             Condition("f.directory_id = d.id AND d.path >= %s", (path,)),
             _until(question.key, last),
+            _inside(question.key),
             behind,
             question.pattern.condition("f.name", _FILE_PATH),
             filters,
@@ -139,17 +150,29 @@ def _until(key: str, last: str | None) -> Condition:
     return Condition("d.path < %s", (sql.below(key)[1],)) if last is None else Condition("d.path <= %s", (last,))
 
 
+def _inside(key: str) -> Condition:
+    """In the scope: a sibling such as `/a-b` sorts between `/a` and `/a/`."""
+    return Condition("(d.path = %s OR d.path > %s)", (key, sql.below(key)[0]))
+
+
 def _select(columns: str, tables: str, conditions: list[Condition], order: str, tree: Tree, limit: int) -> list[sql.Row]:
     where = " AND ".join(condition.text for condition in conditions)
     params = [param for condition in conditions for param in condition.params]
     return sql.fetch(
-        f"SELECT {columns} FROM {tables} WHERE d.tree_id = %s AND {where} ORDER BY {order} LIMIT %s",  # noqa: S608 - built of constants
+        f"SELECT {columns} FROM {tables} WHERE d.tree_id = %s AND {where} ORDER BY {order} LIMIT %s",
         (tree.pk, *params, limit),
     )
 
 
-def _nodes(tree: Tree, found: list[Placed]) -> list[Node | DirectoryNode]:
+def _nodes(tree: Tree, found: list[Placed]) -> list[tuple[str, Node | DirectoryNode]]:
     namer = Namer(tree)
     rows = [(place, row if place[1] == "" else row[:-1]) for place, row in found]
     namer.learn([row for _, row in rows])
-    return [namer.directory(row) if name == "" else namer.file(paths.join(directory, name), row) for (directory, name), row in rows]
+    return [_named(namer, directory, name, row) for (directory, name), row in rows]
+
+
+def _named(namer: Namer, directory: str, name: str, row: sql.Row) -> tuple[str, Node | DirectoryNode]:
+    if name == "":
+        return directory, namer.directory(row)
+    key = paths.join(directory, name)
+    return key, namer.file(key, row)

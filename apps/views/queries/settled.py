@@ -89,11 +89,10 @@ def judge(evidence: Evidence, quiet_seconds: float, now: float) -> Judgement:
     """The verdict at `now` (Unix seconds of the server)."""
     quiet_for = _quiet_for(evidence, now)
     changing, unknown = _changing(evidence, quiet_for, quiet_seconds), _unknown(evidence, quiet_seconds)
-    blind = evidence.freshness.state is State.OFFLINE
-    if changing and not blind:
-        verdict = Verdict.CHANGING
-    else:
-        verdict = Verdict.UNKNOWN if changing or unknown else Verdict.SETTLED
+    away = evidence.freshness.state is State.OFFLINE
+    if not changing and not unknown:
+        return Judgement(Verdict.SETTLED, quiet_for)
+    verdict = Verdict.CHANGING if changing and not away else Verdict.UNKNOWN
     return Judgement(verdict, quiet_for, (*changing, *unknown))
 
 
@@ -184,14 +183,14 @@ def payload(evidence: Evidence, judgement: Judgement, quiet_seconds: float) -> d
 def _place(tree: Tree, key: str) -> Place:
     row = sql.fetch_one(
         "SELECT total_files, total_directories, total_bytes, last_change_at, newest_mtime, flags "
-        f"FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",  # noqa: S608 - constants
+        f"FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",
         (tree.pk, key),
     )
     if row is not None:
         files, directories, size, changed, newest, flags = row
         return Place(key, True, files, directories, size, changed / 1000, newest, bool(flags & Flag.PLACEHOLDER))
     row = sql.fetch_one(
-        f"SELECT f.size, f.decided_at, f.mtime FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "  # noqa: S608
+        f"SELECT f.size, f.decided_at, f.mtime FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "
         "WHERE d.tree_id = %s AND d.path = %s AND f.name = %s",
         (tree.pk, paths.parent(key), paths.name(key)),
     )
@@ -219,7 +218,7 @@ def _doubts(tree: Tree, key: str, place: Place) -> Doubts:
 def _unscanned(tree: Tree, directory: str, *, below: bool) -> tuple[tuple[str, str], ...]:
     low, high = sql.below(directory) if below else ("", "")
     rows = sql.fetch(
-        f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND unscanned <> '' "  # noqa: S608 - constants
+        f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND unscanned <> '' "
         "AND (path = %s OR (path > %s AND path < %s)) ORDER BY path LIMIT %s",
         (tree.pk, directory, low, high, SAMPLE),
     )

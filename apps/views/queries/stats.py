@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from apps.views import clock as watermark
 from apps.views import freshness
 from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
 from apps.views.queries import lookup, sql
@@ -42,6 +43,7 @@ def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
         "oldest_item_path": oldest(tree, key),
         "has_blind_spot": open_spots.exists(),
         "suspect_file_count": within(Suspect.objects.filter(tree=tree), key).count(),
+        "logical_now": watermark.logical_now(tree.clock, now),
         "last_audit_finished_at": tree.last_audit_finished_at,
         "audit_cycle_count": tree.audit_cycle_count,
         "is_auditing": Audit.objects.filter(tree=tree, state=Audit.State.OPEN).exists(),
@@ -61,7 +63,7 @@ def oldest(tree: Tree, key: str) -> str | None:
     """The directory below a path whose mtime is the oldest."""
     low, high = sql.below(key)
     row = sql.fetch_one(
-        f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s AND mtime IS NOT NULL "  # noqa: S608
+        f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s AND mtime IS NOT NULL "
         "ORDER BY mtime, path LIMIT 1",
         (tree.pk, low, high),
     )

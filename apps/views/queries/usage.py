@@ -1,0 +1,122 @@
+"""Who and how old: files and bytes below a path by owner (stored totals) and by age of the files (counted, in bounded work).
+
+`shared_bytes` count each name of a file with its share (size / nlink), so that all names together count once, as `du` counts.
+"""
+
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from apps.views import clock as watermark
+from apps.views.models import OwnerTotal, Tree
+from apps.views.queries import cursors, lookup, sql
+from fustor_schema import paths
+
+SLICE_DIRECTORIES = 5_000
+BUDGET_SECONDS = 3.0
+MAX_OWNERS = 10_000
+_DAY = 86_400.0
+
+
+class By(StrEnum):
+    """What usage is split by."""
+
+    OWNER = "owner"
+    AGE = "age"
+
+
+# upper ends of the age groups, in seconds; the last has none
+AGES: tuple[tuple[str, float], ...] = (
+    ("1d", _DAY),
+    ("7d", 7 * _DAY),
+    ("30d", 30 * _DAY),
+    ("90d", 90 * _DAY),
+    ("1y", 365 * _DAY),
+    ("3y", 3 * 365 * _DAY),
+)
+
+
+def by_owner(tree: Tree, key: str) -> dict[str, Any]:
+    """Files and bytes per uid below a directory, most bytes first; what carries no uid is `unowned`. Raises NotFound."""
+    row = lookup.directory_row(tree, key)
+    if row is None:
+        raise lookup.absent(key)
+    directory, files, size = row[0], row[3], row[5]
+    totals = OwnerTotal.objects.filter(directory_id=directory).order_by("-bytes", "uid").values_list("uid", "files", "bytes")
+    owners = [{"uid": uid, "files": count, "bytes": total} for uid, count, total in totals[:MAX_OWNERS]]
+    return {
+        "path": paths.display(key),
+        "by": "owner",
+        "total_files": files,
+        "total_bytes": size,
+        "owners": owners,
+        "unowned": {"files": files - sum(o["files"] for o in owners), "bytes": size - sum(o["bytes"] for o in owners)},
+        "as_of_seq": tree.change_seq,
+    }
+
+
+def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_seconds: float = BUDGET_SECONDS) -> dict[str, Any]:
+    """Files and bytes per age below a directory, by the storage's own time (R42). Raises NotFound, Invalid, Gone.
+
+    `next_cursor`: the time of one request was up; add the next answer's figures to these.
+    """
+    if lookup.directory_row(tree, key) is None:
+        raise lookup.absent(key)
+    cursor = cursors.resume(cursor_text, tree, cursors.question_of("usage", key))
+    deadline = time.monotonic() + budget_seconds
+    storage_now = watermark.logical_now(tree.clock, now)
+    counts = [[0, 0, 0.0] for _ in (*AGES, "older", "unknown")]
+    following: str | None = None
+    for low, last in _slices(tree, key, cursor.position[0] if cursor.position else None):
+        for group, *figures in _aged(tree, key, low, last, storage_now):
+            counts[group] = [sum(pair) for pair in zip(counts[group], figures, strict=True)]
+        if last is not None and time.monotonic() > deadline:
+            following = cursors.after(cursor, last).text()
+            break
+    return {
+        "path": paths.display(key),
+        "by": "age",
+        "storage_time": storage_now,
+        "ages": _named(counts),
+        "next_cursor": following,
+        "as_of_seq": cursor.as_of_seq,
+    }
+
+
+def _named(counts: list[list[float]]) -> list[dict[str, Any]]:
+    names = [f"under {name}" for name, _ in AGES] + [f"over {AGES[-1][0]}", "unknown"]
+    return [
+        {"age": name, "files": int(files), "bytes": int(size), "shared_bytes": round(shared)}
+        for name, (files, size, shared) in zip(names, counts, strict=True)
+    ]
+
+
+def _slices(tree: Tree, key: str, behind: str | None) -> Iterator[tuple[str | None, str | None]]:
+    """(directory behind which to start; None: with the top itself, last directory of the slice; None: the end)."""
+    _, high = sql.below(key)
+    while True:
+        row = sql.fetch_one(
+            f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s ORDER BY path LIMIT 1 OFFSET %s",
+            (tree.pk, key if behind is None else behind, high, SLICE_DIRECTORIES),
+        )
+        yield behind, None if row is None else row[0]
+        if row is None:
+            return
+        behind = row[0]
+
+
+def _aged(tree: Tree, key: str, behind: str | None, last: str | None, storage_now: float) -> list[sql.Row]:
+    """(number of the age group, files, bytes, shared bytes) of the files in a slice of directories."""
+    groups = "".join(f"WHEN f.mtime > %s THEN {number} " for number in range(len(AGES)))
+    group = f"CASE WHEN f.mtime IS NULL THEN {len(AGES) + 1} {groups}ELSE {len(AGES)} END"
+    start = ("d.path >= %s", key) if behind is None else ("d.path > %s", behind)
+    end = ("d.path < %s", sql.below(key)[1]) if last is None else ("d.path <= %s", last)
+    # a sibling such as `/a-b` sorts between `/a` and `/a/`; it is not below `/a`
+    inside = "(d.path = %s OR d.path > %s)"
+    return sql.fetch(
+        f"SELECT {group} AS age, COUNT(*), SUM(f.size), SUM(CASE WHEN f.nlink > 1 THEN f.size * 1.0 / f.nlink ELSE f.size END) "
+        f"FROM {sql.DIRECTORY} d CROSS JOIN {sql.FILE} f "
+        f"WHERE f.directory_id = d.id AND d.tree_id = %s AND {start[0]} AND {end[0]} AND {inside} GROUP BY age",
+        (*(storage_now - seconds for _, seconds in AGES), tree.pk, start[1], end[1], key, sql.below(key)[0]),
+    )
