@@ -33,6 +33,11 @@ SECRET_KEY = _kept_secret("FUSTOR_SECRET_KEY", "secret_key")
 # the pepper of key hashes; the first is used for new hashes, the others still verify (rotation)
 FUSTOR_KEY_PEPPERS = [p for p in _kept_secret("FUSTOR_KEY_PEPPERS", "key_pepper").split(",") if p]
 
+# failed authentications per address and per key until they are refused unheard for the rest of the minute
+FUSTOR_AUTH_FAILURES_PER_MINUTE = env.int("FUSTOR_AUTH_FAILURES_PER_MINUTE", default=1200)
+# how many proxies in front of this server append to X-Forwarded-For
+FUSTOR_TRUSTED_PROXIES = env.int("FUSTOR_TRUSTED_PROXIES", default=0)
+
 DEBUG = env.bool("FUSTOR_DEBUG", default=False)
 TLS = env.bool("FUSTOR_TLS", default=False)
 ALLOWED_HOSTS = env.list("FUSTOR_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

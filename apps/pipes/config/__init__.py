@@ -1,0 +1,1 @@
+"""Configuration as a document: read it, check it, plan the change, apply it, write it out again."""

@@ -1,0 +1,216 @@
+"""Write a plan into the tables. Called inside the transaction of apps.pipes.config.service only."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Model, ProtectedError
+
+from apps.pipes import keys
+from apps.pipes.config.document import (
+    AgentDoc,
+    AgentPipeDoc,
+    Document,
+    PipeDoc,
+    ReceiverDoc,
+    SenderDoc,
+    SourceDoc,
+    ViewDoc,
+)
+from apps.pipes.config.plan import Action, Plan, Step
+from apps.pipes.drivers import view_drivers
+from apps.pipes.hashing import Fingerprint
+from apps.pipes.models import UNSET, Agent, AgentPipe, ApiKey, KeyKind, Pipe, Receiver, Sender, Source
+from apps.runtime.problems import Conflict
+from apps.views.drivers import ViewSettings
+from apps.views.models import View
+
+MODELS: dict[str, type[Any]] = {
+    "receivers": Receiver,
+    "views": View,
+    "pipes": Pipe,
+    "sources": Source,
+    "senders": Sender,
+    "agents": Agent,
+}
+
+
+def apply(plan: Plan, secrets: dict[str, Fingerprint]) -> None:
+    """Make the tables say what the plan's result says. `secrets`: fingerprints of keys that came with the document."""
+    for step in plan.of(Action.CREATE, Action.UPDATE):
+        WRITERS[step.kind](step.ident, plan.result.section(step.kind)[step.ident])
+    _write_keys(plan.result, secrets)
+    for step in reversed(plan.of(Action.DELETE)):
+        _delete(step)
+
+
+def _receiver(slug: str, entry: ReceiverDoc) -> None:
+    _put(Receiver, slug, name=entry.name, enabled=not entry.disabled, driver=entry.driver, settings=entry.driver_params)
+
+
+def _view(slug: str, entry: ViewDoc) -> None:
+    settings = view_drivers()[entry.driver].check(entry.driver_params)
+    if isinstance(settings, ViewSettings):
+        columns = {name: getattr(settings, name) for name in ViewSettings.__struct_fields__} | {"driver_params": {}}
+    else:
+        columns = {"driver_params": entry.driver_params}
+    _put(View, slug, name=entry.name, enabled=not entry.disabled, driver=entry.driver, **columns)
+
+
+def _pipe(slug: str, entry: PipeDoc) -> None:
+    row = _put(
+        Pipe,
+        slug,
+        name=entry.name,
+        enabled=not entry.disabled,
+        receiver=Receiver.objects.get(slug=entry.receiver),
+        session_timeout_seconds=entry.session_timeout_seconds,
+        audit_interval_sec=entry.audit_interval_sec,
+        sentinel_interval_sec=entry.sentinel_interval_sec,
+        allow_concurrent_push=entry.allow_concurrent_push,
+    )
+    row.views.set(View.objects.filter(slug__in=entry.views))
+
+
+def _source(slug: str, entry: SourceDoc) -> None:
+    _put(
+        Source,
+        slug,
+        name=entry.name,
+        enabled=not entry.disabled,
+        driver=entry.driver,
+        uri=entry.uri,
+        settings=entry.driver_params,
+    )
+
+
+def _sender(slug: str, entry: SenderDoc) -> None:
+    _put(
+        Sender,
+        slug,
+        name=entry.name,
+        enabled=not entry.disabled,
+        driver=entry.driver,
+        uri=entry.uri,
+        credential=entry.credential,
+        settings=entry.driver_params,
+    )
+
+
+def _agent(slug: str, entry: AgentDoc) -> None:
+    agent = _put(Agent, slug, name=entry.name, enabled=not entry.disabled, labels=entry.labels)
+    agent.agent_pipes.exclude(slug__in=entry.pipes).delete()
+    for pipe_slug, pipe in entry.pipes.items():
+        _agent_pipe(agent, pipe_slug, pipe)
+
+
+def _agent_pipe(agent: Agent, slug: str, entry: AgentPipeDoc) -> None:
+    AgentPipe.objects.update_or_create(
+        agent=agent,
+        slug=slug,
+        defaults={
+            "name": entry.name,
+            "enabled": not entry.disabled,
+            "source": Source.objects.get(slug=entry.source),
+            "sender": Sender.objects.get(slug=entry.sender),
+            "pipe": Pipe.objects.get(slug=entry.pipe) if entry.pipe else None,
+            "settings": entry.settings,
+        },
+    )
+
+
+WRITERS: dict[str, Callable[[str, Any], None]] = {
+    "receivers": _receiver,
+    "views": _view,
+    "pipes": _pipe,
+    "sources": _source,
+    "senders": _sender,
+    "agents": _agent,
+}
+
+
+def _put(model: type[Any], slug: str, **columns: Any) -> Any:
+    """Create the row or update it, counting its version up."""
+    row = model.objects.filter(slug=slug).first()
+    if row is None:
+        return model.objects.create(slug=slug, **columns)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    row.version += 1
+    row.save()
+    return row
+
+
+def _delete(step: Step) -> None:
+    row: Model = MODELS[step.kind].objects.get(slug=step.ident)
+    try:
+        if isinstance(row, Agent):
+            row.agent_pipes.all().delete()
+        row.delete()
+    except ProtectedError as error:
+        held = sorted({f"{held._meta.verbose_name} {held}" for held in error.protected_objects})
+        raise Conflict(
+            f"{step.kind}.{step.ident} cannot be deleted: it is still used by {', '.join(held[:5])}.",
+            field=f"{step.kind}.{step.ident}",
+            fix="Delete what uses it first, or disable it instead.",
+        ) from error
+
+
+@dataclass
+class _Binding:
+    """What one key of the document is bound to."""
+
+    receiver: str = ""
+    name: str = ""
+    pipes: set[str] = field(default_factory=set)
+    views: set[str] = field(default_factory=set)
+
+
+def _bindings(document: Document) -> dict[str, _Binding]:
+    bindings: dict[str, _Binding] = defaultdict(_Binding)
+    for slug, receiver in document.receivers.items():
+        for entry in receiver.api_keys or ():
+            bindings[entry.ref].receiver, bindings[entry.ref].name = slug, entry.name
+            bindings[entry.ref].pipes.add(entry.pipe_id)
+    for slug, view in document.views.items():
+        for entry in view.api_keys or ():
+            bindings[entry.ref].views.add(slug)
+            bindings[entry.ref].name = bindings[entry.ref].name or entry.name
+    return dict(bindings)
+
+
+def _write_keys(document: Document, secrets: dict[str, Fingerprint]) -> None:
+    """Bind the keys that the document lists, remove those it no longer lists. Keys revoked by a person stay revoked."""
+    bindings = _bindings(document)
+    present = {key.ref: key for key in ApiKey.objects.filter(kind__in=(KeyKind.RECEIVER, KeyKind.QUERY), all_views=False)}
+    keys.revoke(_unlisted(present.values(), bindings), ApiKey.Revocation.REMOVED)
+    for ref, binding in bindings.items():
+        _bind(_with_secret(present.get(ref) or ApiKey(ref=ref, origin=ApiKey.Origin.IMPORTED), secrets.get(ref)), binding)
+    keys.forget()
+
+
+def _unlisted(present: Iterable[ApiKey], bindings: dict[str, _Binding]) -> list[ApiKey]:
+    return [key for key in present if key.revoked_at is None and key.ref not in bindings]
+
+
+def _with_secret(key: ApiKey, secret: Fingerprint | None) -> ApiKey:
+    """The key with the secret that came along. Without one a new key only holds the place of its reference: none fits it."""
+    if key.digest and not key.is_unset:
+        return key
+    if secret is None:
+        key.prefix, key.last_four, key.digest = "unset", "", f"{UNSET}{key.ref}"
+    else:
+        key.prefix, key.last_four, key.digest = secret.prefix, secret.last_four, secret.digest
+    return key
+
+
+def _bind(key: ApiKey, binding: _Binding) -> None:
+    if key.revoked_at is not None and key.revoked_because != ApiKey.Revocation.REMOVED:
+        return
+    key.kind = KeyKind.RECEIVER if binding.receiver else KeyKind.QUERY
+    key.receiver = Receiver.objects.get(slug=binding.receiver) if binding.receiver else None
+    key.name, key.revoked_at, key.revoked_because = binding.name, None, ""
+    key.save()
+    key.pipes.set(Pipe.objects.filter(slug__in=binding.pipes))
+    key.views.set(View.objects.filter(slug__in=binding.views))

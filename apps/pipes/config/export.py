@@ -1,0 +1,29 @@
+"""The configuration as YAML. Equal configurations give equal bytes: export → wipe → import → export changes nothing."""
+
+from typing import Any
+
+from apps.pipes.config import yaml_text
+from apps.pipes.config.document import Document, to_plain
+from apps.pipes.config.render import render
+
+
+def export_text(document: Document | None = None) -> str:
+    """Canonical YAML of a document; without one, of the present configuration."""
+    return yaml_text.dump(_without_blanks(to_plain(render() if document is None else document)))
+
+
+def _without_blanks(plain: dict[str, Any]) -> dict[str, Any]:
+    """Fields that say nothing (no name, no labels, not disabled) are left out, sections and `api_keys` stay."""
+    sections: dict[str, Any] = {}
+    for kind, objects in plain.items():
+        sections[kind] = {ident: _object(fields) for ident, fields in objects.items()}
+    return sections
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in fields.items() if name in {"api_keys", "views"} or value not in ("", {}, None, False)}
+    if fields.get("allow_concurrent_push") is False:  # the one switch that is on by default
+        kept["allow_concurrent_push"] = False
+    if "pipes" in kept:
+        kept["pipes"] = {ident: _object(pipe) for ident, pipe in kept["pipes"].items()}
+    return kept

@@ -1,0 +1,44 @@
+"""What reading and checking found: faults stop the change, notices only tell. Shown by commands, API and pages alike."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from apps.runtime.problems import Invalid
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong: where, what, and what to do."""
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f" {self.fix}" if self.fix else "")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know, such as an old name that still works."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raise Invalid naming the first fault, with all of them in `faults`; nothing when there are none."""
+    found = list(faults)
+    if not found:
+        return
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    raise Invalid(
+        f"{found[0].where}: {found[0].what}{more}",
+        code="invalid_configuration",
+        field=found[0].where,
+        fix=found[0].fix or None,
+        extra={"faults": [asdict(fault) for fault in found]},
+    )

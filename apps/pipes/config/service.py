@@ -1,0 +1,111 @@
+"""The one way to change the configuration: check, plan, apply and record one revision, in one transaction.
+
+Commands, API, pages and apps.pipes.services all come here. Changes are serialised; `expected` refuses a change that was made
+on top of an older revision.
+"""
+
+from dataclasses import dataclass, field
+
+from django.db import connection, transaction
+
+from apps.pipes.config.apply import apply
+from apps.pipes.config.canonical import canonical
+from apps.pipes.config.check import faults_of
+from apps.pipes.config.document import Document, to_plain
+from apps.pipes.config.faults import refuse
+from apps.pipes.config.plan import Action, Plan, compare, merge
+from apps.pipes.config.render import render
+from apps.pipes.hashing import Fingerprint
+from apps.pipes.models import ApiKey, Revision
+from apps.runtime import clock, hints
+from apps.runtime.problems import Conflict
+
+_LOCK = 0x66757374  # "fust": the advisory lock of configuration changes on PostgreSQL
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who changes the configuration, and why."""
+
+    name: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody wants: a document, the secrets that came with it, and whether what it does not name must go."""
+
+    document: Document
+    secrets: dict[str, Fingerprint] = field(default_factory=dict)
+    replace: bool = False
+
+
+def preview(wanted: Wanted) -> Plan:
+    """What applying would do. Raises Invalid with every fault."""
+    current = render()
+    kept = frozenset(ApiKey.objects.filter(origin=ApiKey.Origin.CREATED).values_list("ref", flat=True))
+    result = merge(current, wanted.document, replace=wanted.replace, kept_refs=kept)
+    refuse(faults_of(result))
+    return compare(current, canonical(result))
+
+
+@transaction.atomic
+def change(
+    wanted: Wanted, author: Author, *, expected: int | None = None, restores: Revision | None = None
+) -> tuple[Plan, Revision | None]:
+    """Apply what is wanted as one revision, all or nothing; no revision when nothing changes.
+
+    `expected` is the number of the revision that the author saw; Conflict (409) when there is a newer one.
+    """
+    _serialise()
+    _check_expected(expected)
+    plan = preview(wanted)
+    if not plan.changes_anything:
+        return plan, None
+    apply(plan, wanted.secrets)
+    revision = Revision.objects.create(
+        document=to_plain(render()),
+        summary=_summary(plan),
+        message=author.message,
+        author=author.name,
+        created_at=clock.now_datetime(),
+        restores=restores,
+    )
+    hints.changed("fleet")
+    return plan, revision
+
+
+def latest() -> Revision | None:
+    """The newest revision; None before the first change."""
+    return Revision.objects.order_by("-number").first()
+
+
+def latest_number() -> int:
+    """Number of the newest revision; 0 before the first change."""
+    newest = latest()
+    return newest.number if newest else 0
+
+
+def _serialise() -> None:
+    """One change at a time. SQLite has one writer anyway (transactions begin IMMEDIATE)."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _check_expected(expected: int | None) -> None:
+    newest = latest_number()
+    if expected is not None and expected != newest:
+        raise Conflict(
+            f"The configuration has changed: you edited revision {expected}, the newest is {newest}.",
+            code="stale_revision",
+            fix="Look at what changed since, then make your change again.",
+            extra={"expected": expected, "newest": newest},
+        )
+
+
+def _summary(plan: Plan) -> str:
+    """The steps that do something; with many of them, how many of each kind."""
+    steps = plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
+    text = "; ".join(str(step) for step in steps)
+    return text if len(text) <= 200 else plan.summary()

@@ -1,0 +1,83 @@
+"""The one permission table: what a role may do. Pages, API, websockets and commands all ask here."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model, QuerySet
+
+from apps.pipes.models import Person, Role
+from apps.views.models import View
+
+
+class Verb(StrEnum):
+    """What can be allowed or not."""
+
+    READ = "read"  # look at anything that is no secret
+    RUN = "run"  # scans, audits, cancel, retry, approve what an audit holds back
+    CONTROL = "control"  # pause a pipe, hand leadership over, end a session
+    CONFIGURE = "configure"  # change receivers, pipes, views, agents, sources, senders; restore; import
+    ENROL = "enrol"  # tokens, approve and reject agents
+    KEYS = "keys"  # make, rotate, revoke keys
+    RESET = "reset"  # empty a view, delete what holds memory
+    PEOPLE = "people"  # users and roles
+    AUDIT = "audit"  # read the audit log
+
+
+_VIEWER = frozenset({Verb.READ})
+_OPERATOR = _VIEWER | {Verb.RUN, Verb.CONTROL}
+TABLE: dict[Role, frozenset[Verb]] = {Role.VIEWER: _VIEWER, Role.OPERATOR: _OPERATOR, Role.ADMIN: frozenset(Verb)}
+SCOPES = frozenset(Role.values) | frozenset(Verb)
+
+User = AbstractBaseUser | AnonymousUser
+
+
+def allowed(user: User, verb: str, obj: Model | None = None) -> bool:
+    """Whether a person may do `verb` (to `obj`). Raises ValueError for a verb that is not in the table."""
+    role = role_of(user)
+    if Verb(verb) not in (TABLE[role] if role else frozenset()):
+        return False
+    return not isinstance(obj, View) or may_see(user, obj)
+
+
+def role_of(user: User) -> Role | None:
+    """The person's role; None for nobody and for a user that was switched off."""
+    if not user.is_authenticated or not user.is_active:
+        return None
+    if getattr(user, "is_superuser", False):
+        return Role.ADMIN
+    person = person_of(user)
+    return Role(person.role) if person else Role.VIEWER
+
+
+def person_of(user: User) -> Person | None:
+    """The user's row of roles, if there is one."""
+    try:
+        person: Person = user.person  # type: ignore[union-attr] # reverse side of Person.user
+    except ObjectDoesNotExist:
+        return None
+    return person
+
+
+def may_see(user: User, view: View) -> bool:
+    """Whether a person may look at this view at all."""
+    return visible_views(user).filter(pk=view.pk).exists()
+
+
+def visible_views(user: User) -> QuerySet[View]:
+    """The views that a person may look at: all of them, unless the person is a restricted viewer."""
+    role = role_of(user)
+    if role is None:
+        return View.objects.none()
+    person = person_of(user) if role == Role.VIEWER else None
+    return person.views.all() if person and person.restricted else View.objects.all()
+
+
+def verbs_of(scopes: Iterable[str]) -> frozenset[Verb]:
+    """The verbs that the scopes of a management key stand for: single verbs, or a role's name for all of its verbs."""
+    verbs: set[Verb] = set()
+    for scope in scopes:
+        verbs |= TABLE[Role(scope)] if scope in Role.values else {Verb(scope)}
+    return frozenset(verbs)
