@@ -6,6 +6,9 @@ from apps.pipes.config import yaml_text
 from apps.pipes.config.document import Document, to_plain
 from apps.pipes.config.render import render
 
+# worth a line even when empty or off
+ALWAYS = frozenset({"api_keys", "views", "allow_concurrent_push"})
+
 
 def export_text(document: Document | None = None) -> str:
     """Canonical YAML of a document; without one, of the present configuration."""
@@ -21,9 +24,12 @@ def _without_blanks(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(fields: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in fields.items() if name in {"api_keys", "views"} or value not in ("", {}, None, False)}
-    if fields.get("allow_concurrent_push") is False:  # the one switch that is on by default
-        kept["allow_concurrent_push"] = False
+    kept = {name: value for name, value in fields.items() if name in ALWAYS or not _says_nothing(value)}
     if "pipes" in kept:
         kept["pipes"] = {ident: _object(pipe) for ident, pipe in kept["pipes"].items()}
     return kept
+
+
+def _says_nothing(value: Any) -> bool:
+    # by type: 0 seconds is a setting
+    return value is None or value is False or value in ("", {})
