@@ -5,14 +5,14 @@ batches of different trees run side by side (on PostgreSQL).
 """
 
 from apps.runtime.problems import Conflict, Invalid
-from apps.views import audits, intake, snapshots
-from apps.views.arbiter import Arbiter
+from apps.views import arbiter, audits, intake, snapshots
 from apps.views.claims import Origin
+from apps.views.closings import Closings
+from apps.views.context import Context
 from apps.views.intake import Claim, Intake, Op
 from apps.views.loading import load
 from apps.views.models import Audit, Tree
 from apps.views.outcome import Outcome
-from apps.views.store import memory
 from fustor_schema.sources import MessageSource, SourceType
 from fustor_schema.wire import Batch
 
@@ -74,15 +74,15 @@ def _end_phase(tree: Tree, origin: Origin, batch: Batch, outcome: Outcome, recei
         manifest = (envelope.metadata or {}).get("manifest")
         root_id = (envelope.metadata or {}).get("root_id")
         audit = audits.end(tree.pk, origin, audit_id=envelope.audit_id, manifest=manifest, root_id=root_id, now_ms=received_ms)
-        outcome.audit_state = audit.state if audit else ""
+        if audit is not None:
+            outcome.audit, outcome.audit_state = audit.pk, audit.state
 
 
 def _apply_claims(tree: Tree, origin: Origin, checked: Intake, outcome: Outcome, audit: Audit | None, received_ms: int) -> None:
-    working = load(tree.pk, checked, received_ms)
-    arbiter = Arbiter(tree, working, origin, checked, outcome, audit)
-    arbiter.run()
-    working.flush()
-    memory.write(tree.pk, arbiter.remains, received_ms)
-    arbiter.save_tree()
-    if audit is not None:
-        audits.stage(audit, arbiter.remains)
+    """Decide and write. A batch that renames a directory and goes on below its new name takes one more round for the rest."""
+    while checked.claims:
+        context = Context(tree, load(tree.pk, checked, received_ms), origin, outcome, audit)
+        closings = Closings(context)
+        decided = arbiter.decide(context, checked, closings)
+        arbiter.write(context, closings)
+        checked = checked._replace(claims=checked.claims[decided:])

@@ -1,7 +1,7 @@
 """Audit cycles: open, gather what was listed, end, and only then remove what is proven absent (R10–R21).
 
-`start`, `end`, `abort_open`, `approve` are called by services of apps.sessions and by the console; `of_batch` and `stage` by
-`apply`. Everything runs inside the caller's transaction with the tree locked.
+`start`, `end`, `abort_open`, `approve` are called by services of apps.sessions and by the console; `of_batch` by `apply`.
+Everything runs inside the caller's transaction with the tree locked.
 """
 
 import time
@@ -9,19 +9,23 @@ from typing import Any
 
 from apps.runtime import clock
 from apps.runtime.problems import Conflict
-from apps.views.arbiter import Arbiter
+from apps.views import removals
+from apps.views.arbiter import save_tree
 from apps.views.brake import is_too_much
 from apps.views.claims import Origin, Said
-from apps.views.intake import Intake, Op
+from apps.views.context import Context
+from apps.views.intake import Claim, Intake, Op
 from apps.views.loading import load
 from apps.views.models import Audit, Tree
-from apps.views.outcome import Outcome, Remains
+from apps.views.outcome import Outcome
 from apps.views.store import listings, memory
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource, SourceType
 from fustor_schema.wire import Batch, FsRow
 
 _imported_at = time.monotonic()
+_REMOVED_AT_ONCE = 5_000
+NOT_MOUNTED = "the source root lists nothing: is it mounted?"
 
 
 def start(tree_id: int, origin: Origin, *, audit_id: str | None, started_ms: int, root_id: str | None, now_ms: int) -> Audit | None:
@@ -62,16 +66,16 @@ def of_batch(tree: Tree, origin: Origin, batch: Batch, checked: Intake, now_ms: 
         audit = _open(tree, origin, wanted or "", min(claim[1].observed_at for claim in checked.claims), now_ms)
     audit.batches += 1
     audit.rows += checked.rows
-    audit.directories += sum(1 for claim in checked.claims if claim[0] is Op.CLOSE or claim[4].audit_skipped)
+    audit.directories += sum(1 for claim in checked.claims if _is_directory_told(claim))
     # a row whose path no view can hold is the twin of nothing stored; any other lost row may be
     audit.rejected += sum(1 for reject in checked.rejects if reject.field not in ("path", "path_b64"))
     audit.save(update_fields=("batches", "rows", "directories", "rejected", "errors"))
     return audit
 
 
-def stage(audit: Audit, remains: Remains) -> None:
-    """Remember what a batch of the audit listed."""
-    listings.stage(audit.pk, remains.listed)
+def _is_directory_told(claim: Claim) -> bool:
+    """Whether a claim is what a manifest counts as one directory: its close, or its row as a silent one."""
+    return claim[0] is Op.CLOSE or (claim[0] is Op.DIRECTORY and claim[3][0][1].audit_skipped)
 
 
 def end(
@@ -86,11 +90,12 @@ def end(
     if audit is None or (audit_id is not None and audit.audit_id != audit_id):
         return None
     audit.end_seen, audit.manifest = True, manifest or {}
-    reason = _why_partial(tree, audit, manifest, root_id)
+    _check_root(tree, root_id)
+    _look_at_childless(tree, audit, now_ms)
+    reason = _why_partial(tree, audit, manifest)
     if reason:
         return _finish(audit, Audit.State.PARTIAL, reason, now_ms)
     listings.find_absent(audit.pk)
-    _recheck_childless(tree, audit, now_ms)
     return _judge(tree, audit, origin, now_ms)
 
 
@@ -175,8 +180,7 @@ def _check_root(tree: Tree, root_id: str | None) -> None:
     tree.save(update_fields=("root_id", "source_lost"))
 
 
-def _why_partial(tree: Tree, audit: Audit, manifest: dict[str, Any] | None, root_id: str | None) -> str:
-    _check_root(tree, root_id)
+def _why_partial(tree: Tree, audit: Audit, manifest: dict[str, Any] | None) -> str:
     if audit.rejected:
         return audit.reason or "rows were lost on the way"
     if manifest is not None:
@@ -187,22 +191,20 @@ def _why_partial(tree: Tree, audit: Audit, manifest: dict[str, Any] | None, root
     return tree.source_lost
 
 
-def _recheck_childless(tree: Tree, audit: Audit, now_ms: int) -> None:
-    paths_of_empty = listings.childless(audit.pk)
-    if paths.ROOT in paths_of_empty:
-        tree.source_lost = "the source root lists nothing: is it mounted?"
-        tree.save(update_fields=("source_lost",))
-    memory.write_rechecks(
-        tree.pk,
-        {path: "an audit says it changed and lists nothing" for path in paths_of_empty if path != paths.ROOT},
-        now_ms,
-        recursive=True,
-    )
+def _look_at_childless(tree: Tree, audit: Audit, now_ms: int) -> None:
+    """Directories that an old client says changed, and lists nothing in: looked at again before their children go. When it is
+    the root, the storage is not mounted (R20)."""
+    empty = set(listings.childless(audit.pk))
+    if paths.ROOT in empty:
+        tree.source_lost = NOT_MOUNTED
+    elif tree.source_lost == NOT_MOUNTED and listings.lists_children(audit.pk, tree.pk, paths.ROOT):
+        tree.source_lost = ""
+    tree.save(update_fields=("source_lost",))
+    again = {path: ("an audit says it changed and lists nothing", True) for path in empty - {paths.ROOT}}
+    memory.write_rechecks(tree.pk, again, now_ms)
 
 
 def _judge(tree: Tree, audit: Audit, origin: Origin, now_ms: int) -> Audit:
-    if tree.source_lost:
-        return _finish(audit, Audit.State.PARTIAL, tree.source_lost, now_ms)
     gone = listings.absences(audit.pk)
     too_much = is_too_much(tree, gone)
     earlier = _held(tree)
@@ -226,20 +228,27 @@ def _agrees(earlier: Audit, gone: list[Any]) -> bool:
 
 def _remove(tree: Tree, audit: Audit, origin: Origin, now_ms: int) -> Audit:
     """Remove what is noted absent, and close the audit as COMPLETE."""
-    claims = [
-        (Op.DELETE, Said(MessageSource.AUDIT, audit.session, row[2], 0), row[0], row[1], FsRow(), 0, 0)
-        for row in listings.absences(audit.pk)
-    ]
-    checked = Intake(claims, [], len(claims), {}, {})
-    if claims:
-        working = load(tree.pk, checked, now_ms)
-        arbiter = Arbiter(tree, working, origin, checked, Outcome(), audit)
-        removed = sum(arbiter.remove_absent(claim[1], claim[2], claim[3]) for claim in claims)
-        working.flush()
-        memory.write(tree.pk, arbiter.remains, now_ms)
-        arbiter.save_tree()
-        audit.deleted += removed
+    gone = listings.absences(audit.pk)
+    for start_at in range(0, len(gone), _REMOVED_AT_ONCE):
+        audit.deleted += _remove_some(tree, audit, origin, gone[start_at : start_at + _REMOVED_AT_ONCE], now_ms)
     return _finish(audit, Audit.State.COMPLETE, "", now_ms)
+
+
+def _remove_some(tree: Tree, audit: Audit, origin: Origin, gone: list[Any], now_ms: int) -> int:
+    claims: list[Claim] = [
+        (Op.DELETE, Said(MessageSource.AUDIT, audit.session, row[2], 0), row[0], [(row[1], FsRow(), 0)], 0) for row in gone
+    ]
+    context = Context(tree, load(tree.pk, Intake(claims, [], len(claims), {}, {}), now_ms), origin, Outcome(), audit)
+    context.graves.load(paths.join(row[0], row[1]) for row in gone)
+    removed = 0
+    for _, said, directory, entries, _ in claims:
+        context.last_said = said
+        removed += removals.absent(context, said, directory, entries[0][0])
+    context.working.flush()
+    context.graves.write()
+    memory.write(tree.pk, context.remains, now_ms)
+    save_tree(context)
+    return removed
 
 
 def _finish(audit: Audit, state: str, reason: str, now_ms: int) -> Audit:

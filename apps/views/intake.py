@@ -3,7 +3,6 @@
 Called by `apply`. Nothing here reads the database; what a row's path and numbers may be is decided here and only here.
 """
 
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -39,8 +38,15 @@ class Op(IntEnum):
     GAP = 5
 
 
-Claim = tuple[Op, Said, str, str, FsRow, int, int]
-"""(op, said, directory, name, row, event number, row number). The root is directory "" and name ""."""
+Entry = tuple[str, FsRow, int]
+"""(name, row, row number)."""
+
+Claim = tuple[Op, Said, str, list[Entry], int]
+"""(op, said, directory, entries, event number). File rows of one event that follow each other in one directory are one claim with
+many entries; every other claim has one. The root is directory "" and name ""; `move` and `gap` have no entries."""
+
+
+Place = tuple[int, int | None]
 
 
 class Movement(NamedTuple):
@@ -73,7 +79,7 @@ def read(batch: Batch, origin: Origin, received_ms: int) -> Intake:
     intake = Intake([], list(batch.refused), 0, {}, {})
     refused = {(reject.event, reject.row) for reject in batch.refused}
     rows = 0
-    fallback = _SOURCE_OF_BATCH.get(SourceType(batch.envelope.source_type), MessageSource.REALTIME)
+    fallback = _SOURCE_OF_BATCH[SourceType(batch.envelope.source_type)]
     for number, event in enumerate(batch.envelope.events):
         rows += len(event.rows)
         try:
@@ -108,61 +114,68 @@ def observed_at(event: Event, origin: Origin, received_ms: int) -> int:
     return min(int(captured + origin.clock_offset_ms), received_ms)
 
 
-def _read_event(
-    event: Event, number: int, said: Said, origin: Origin, intake: Intake, refused: set[tuple[int, int | None]]
-) -> None:
+def _read_event(event: Event, number: int, said: Said, origin: Origin, intake: Intake, refused: set[Place]) -> None:
     kind = event.event_type
     if kind in (EventType.INSERT, EventType.UPDATE):
-        intake.claims.extend(_read_upserts(event.rows, number, said, intake.rejects, refused))
+        _read_upserts(event.rows, number, said, intake, refused)
     elif kind == EventType.DELETE:
-        intake.claims.extend(_read_deletes(event.rows, number, said, intake.rejects, refused))
+        _read_deletes(event.rows, number, said, intake, refused)
     elif kind == EventType.MOVE and origin.is_native:
-        movement = Movement(_path(event.from_, event.from_b64, "from"), _path(event.to, event.to_b64, "to"))
-        intake.moves[number] = movement
-        intake.claims.append((Op.MOVE, said, "", "", FsRow(), number, 0))
-        intake.claims.extend(_read_upserts(event.rows, number, said, intake.rejects, refused))
+        intake.moves[number] = Movement(
+            _deletable(_path(event.from_, event.from_b64, "from")), _deletable(_path(event.to, event.to_b64, "to"))
+        )
+        intake.claims.append((Op.MOVE, said, "", [], number))
+        _read_upserts(event.rows, number, said, intake, refused)
     elif kind == EventType.GAP and origin.is_native:
         intake.gaps[number] = (_path(event.scope, event.scope_b64, "scope"), (event.reason or "unknown")[:200])
-        intake.claims.append((Op.GAP, said, "", "", FsRow(), number, 0))
+        intake.claims.append((Op.GAP, said, "", [], number))
     else:
         raise BadField("event_type", f"unknown event_type {kind!r:.50}")
 
 
-def _read_upserts(
-    rows: list[FsRow], number: int, said: Said, rejects: list[Reject], refused: set[tuple[int, int | None]]
-) -> Iterator[Claim]:
+def _read_upserts(rows: list[FsRow], number: int, said: Said, intake: Intake, refused: set[Place]) -> None:
+    claims = intake.claims
+    current = ""
+    entries: list[Entry] = []
     for index, row in enumerate(rows):
         if refused and (number, index) in refused:
             continue
         try:
-            path = _row_path(row)
-            op = _op(row) if row.kind is not None else Op.DIRECTORY if row.is_directory else Op.FILE
+            path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else _row_path(row)
+            op = Op.FILE if row.kind is None and not row.is_directory else _op(row)
             _check_numbers(row)
-            if path == paths.ROOT:
-                yield _not_a_file(op), said, "", "", row, number, index
-                continue
-        except BadField as bad:
-            rejects.append(Reject(number, index, bad.field, bad.reason))
-            continue
-        directory, _, name = path.rpartition("/")
-        yield op, said, directory or "/", name, row, number, index
+            directory, _, name = path.rpartition("/")
+            if not name:
+                claims.append((_not_a_file(op), said, "", [("", row, index)], number))
+                current = ""
+            elif op is not Op.FILE:
+                claims.append((op, said, directory or "/", [(name, row, index)], number))
+                current = ""
+            elif directory == current and current:
+                entries.append((name, row, index))
+            else:
+                entries = [(name, row, index)]
+                current = directory
+                claims.append((op, said, directory or "/", entries, number))
+        except (BadField, paths.PathError) as bad:
+            intake.rejects.append(Reject(number, index, getattr(bad, "field", "path"), str(bad)))
 
 
-def _read_deletes(
-    rows: list[FsRow], number: int, said: Said, rejects: list[Reject], refused: set[tuple[int, int | None]]
-) -> Iterator[Claim]:
+def _read_deletes(rows: list[FsRow], number: int, said: Said, intake: Intake, refused: set[Place]) -> None:
     for index, row in enumerate(rows):
         if refused and (number, index) in refused:
             continue
         try:
             path = _deletable(_row_path(row))
         except BadField as bad:
-            rejects.append(Reject(number, index, bad.field, bad.reason))
+            intake.rejects.append(Reject(number, index, bad.field, bad.reason))
             continue
-        yield Op.DELETE, said, paths.parent(path), paths.name(path), row, number, index
+        intake.claims.append((Op.DELETE, said, paths.parent(path), [(paths.name(path), row, index)], number))
 
 
 def _op(row: FsRow) -> Op:
+    if row.kind is None:
+        return Op.DIRECTORY if row.is_directory else Op.FILE
     if row.kind == DIR_CLOSE:
         return Op.CLOSE
     if row.kind not in _KINDS:

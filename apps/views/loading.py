@@ -9,11 +9,10 @@ def load(tree_id: int, checked: Intake, now_ms: int) -> WorkingSet:
     """The working set of a checked batch: parents and ancestors, the files under the claimed names, and directories that
     stand where a claim says there is something else."""
     wanted: set[str] = set()
-    for op, _, directory, name, _, _, _ in checked.claims:
-        if op is not Op.MOVE and op is not Op.GAP:
-            wanted.add(directory or paths.ROOT)
-            if op is not Op.FILE and name:
-                wanted.add(paths.join(directory, name))
+    for op, _, directory, entries, _ in checked.claims:
+        wanted.add(directory or paths.ROOT)
+        if op is not Op.FILE and entries:
+            wanted.add(paths.join(directory or paths.ROOT, entries[0][0]))
     for movement in checked.moves.values():
         wanted.update((movement.origin, movement.target, paths.parent(movement.origin), paths.parent(movement.target)))
     working = WorkingSet(tree_id, wanted, now_ms)
@@ -26,19 +25,19 @@ def _load_children(working: WorkingSet, checked: Intake) -> None:
     pairs: list[tuple[Folder, str]] = []
     maybe_directories: list[str] = []
     in_doubt: set[str] = set()
-    for op, _, directory, name, _, _, _ in checked.claims:
+    for op, _, directory, entries, _ in checked.claims:
         folder = folders.get(directory)
         if folder is None:
             if directory:
                 in_doubt.add(directory)
         elif op is Op.FILE:
-            pairs.append((folder, name))
+            pairs.extend([(folder, entry[0]) for entry in entries])
             if folder.total_directories:
-                maybe_directories.append(paths.join(directory, name))
-        elif name and paths.join(directory, name) not in folders:
-            pairs.append((folder, name))
+                maybe_directories.extend([paths.join(directory, entry[0]) for entry in entries])
+        elif entries and paths.join(directory, entries[0][0]) not in folders:
+            pairs.append((folder, entries[0][0]))
     for movement in checked.moves.values():
-        in_doubt.update((movement.origin, movement.target))
+        in_doubt.update(movement)
     pairs.extend(_first_missing(folders, in_doubt))
     if maybe_directories:
         working.load_exactly(maybe_directories)

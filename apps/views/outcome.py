@@ -1,9 +1,13 @@
 """What applying a batch came to, and what it leaves behind beside the nodes: gathered in memory, written once by `store.memory`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fustor_schema.wire import Reject
+
+if TYPE_CHECKING:
+    from apps.views.working import Folder
 
 
 @dataclass(slots=True)
@@ -26,13 +30,30 @@ class Outcome:
 
 @dataclass(slots=True)
 class Remains:
-    """What a batch leaves beside nodes. Keys are paths; `None` removes what is stored."""
+    """What a batch leaves beside nodes and tombstones. In the maps, None removes what is stored at the path.
 
-    tombstones: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
+    `listed`: per directory the names that scan rows told, with the newest observation (staged for audits, checked by closings).
+    `own_rows`: per directory when its own row was observed, and whether it was silent.
+    """
+
     suspects: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
     blind_spots: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
-    rechecks: dict[str, str] = field(default_factory=dict)
+    rechecks: dict[str, tuple[str, bool]] = field(default_factory=dict)
     refusals: list[tuple[Any, ...]] = field(default_factory=list)
     changes: list[tuple[Any, ...]] = field(default_factory=list)
-    listed: dict[tuple[int, str], tuple[int, bool]] = field(default_factory=dict)
     removed_subtrees: list[str] = field(default_factory=list)
+    gaps: list[tuple[Any, ...]] = field(default_factory=list)
+    listed: dict["Folder", dict[str, int]] = field(default_factory=dict)
+    own_rows: dict["Folder", tuple[int, bool]] = field(default_factory=dict)
+
+    def note_listed(self, folder: "Folder", names: Iterable[str], observed_at: int) -> None:
+        """A scan listed these names in a directory."""
+        seen = self.listed.get(folder)
+        if seen is None:
+            seen = self.listed[folder] = {}
+        for name in names:
+            seen[name] = observed_at
+
+    def note_own_row(self, folder: "Folder", observed_at: int, *, skipped: bool) -> None:
+        """A scan told a directory's own row."""
+        self.own_rows[folder] = (observed_at, skipped)

@@ -1,10 +1,14 @@
 """The verbs that change what a view knows, apart from claims. The console, the API, commands and tasks call them."""
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from apps.runtime import clock
-from apps.views import audits
+from apps.views import audits, blind_spots, sentinel
+from apps.views.claims import Origin
 from apps.views.models import Audit, BlindSpot, ChangeBatch, Gap, Recheck, Refusal, Suspect, Tree, View
+from apps.views.sentinel import Look
 from apps.views.store import memory, nodes
 from fustor_schema import paths
 
@@ -16,6 +20,37 @@ def ensure_tree(view: View, scope: str = "") -> Tree:
         if made:
             nodes.insert_root(tree.pk)
     return tree
+
+
+def put_suspects(view: View, updates: Sequence[Look], actor: str) -> int:
+    """Judge looks at suspects that did not come through a session (`PUT suspect-list`); how many paths are known."""
+    del actor  # looks are facts about files; who brought them changes nothing
+    known = 0
+    with transaction.atomic():
+        for tree in Tree.objects.filter(view=view).order_by("pk"):
+            known += sentinel.feedback(tree.pk, Origin(session=0), updates, clock.now_ms())
+    return known
+
+
+def close_blind_spots(view: View, wanted: Sequence[str] | None, actor: str) -> int:
+    """A person has seen to blind spots (R41): close those at these paths, or all of the view. How many."""
+    closed = 0
+    with transaction.atomic():
+        for tree in Tree.objects.select_for_update(of=("self",)).filter(view=view).order_by("pk"):
+            closed += blind_spots.close(tree, wanted, actor, clock.now_ms())
+    return closed
+
+
+def scan_completed(tree_id: int, origin: Origin, *, path: str, recursive: bool, started_ms: int, now_ms: int) -> None:
+    """A scan of a path ended well: what waited for it is settled. Gaps need a recursive scan that started after them (R37)."""
+    del origin
+    Recheck.objects.filter(tree_id=tree_id, path=path, wanted_at__lte=started_ms).delete()
+    if not recursive:
+        return
+    for gap in Gap.objects.filter(tree_id=tree_id, closed_at=None, opened_at__lte=started_ms):
+        if paths.is_within(gap.path, path):
+            gap.closed_at = now_ms
+            gap.save(update_fields=("closed_at",))
 
 
 def reset_view(view: View, actor: str) -> None:

@@ -41,6 +41,7 @@ class Folder:
         "name",
         "newest_mtime",
         "observed_at",
+        "owner_deltas",
         "parent",
         "path",
         "removed",
@@ -64,6 +65,7 @@ class Folder:
         self.last_change_at = self.listed_at = self.listed_session = self.confirmed_at = self.confirmed_session = 0
         self.unscanned = ""
         self.delta_files = self.delta_directories = self.delta_bytes = 0
+        self.owner_deltas: dict[int, tuple[int, int]] = {}
         self.is_new = self.dirty = True
         self.stale_newest = False
         self.files: dict[str, FileRow] = {}
@@ -81,6 +83,11 @@ class Folder:
         (folder.last_change_at, folder.listed_at, folder.listed_session) = row[21:24]
         (folder.confirmed_at, folder.confirmed_session, folder.unscanned) = row[24:27]
         return folder
+
+    def add_owner(self, uid: int, files: int, size: int) -> None:
+        """Count files and bytes of one owner, to be carried up with the totals (R47)."""
+        before = self.owner_deltas.get(uid, (0, 0))
+        self.owner_deltas[uid] = (before[0] + files, before[1] + size)
 
     def state(self) -> tuple[Any, ...]:
         """The values of `tables.DIRECTORY_STATE`."""
@@ -111,6 +118,7 @@ class WorkingSet:
         self.tree_id, self.now_ms = tree_id, now_ms
         self.folders: dict[str, Folder] = {}
         self.touched: set[Folder] = set()
+        self.settled_owners: dict[int, dict[int, tuple[int, int]]] = {}
         self._spare_ids: list[int] = []
         self._id_chunk = 8
         self.load(wanted)
@@ -167,6 +175,19 @@ class WorkingSet:
             folder.newest_mtime, folder.stale_newest = mtime, False
         self.touched.add(folder)
 
+    def add_files(self, folder: Folder, rows: dict[str, FileRow]) -> None:
+        """Store files of a directory that is new in this set, under names that it does not hold yet."""
+        if not rows:
+            return
+        folder.files.update(rows)
+        folder.written.update(rows)
+        folder.delta_files += len(rows)
+        folder.delta_bytes += sum([row[SIZE] for row in rows.values()])
+        newest = max([row[MTIME] for row in rows.values() if row[MTIME] is not None], default=None)
+        if newest is not None and (folder.newest_mtime is None or newest > folder.newest_mtime):
+            folder.newest_mtime, folder.stale_newest = newest, False
+        self.touched.add(folder)
+
     def drop_file(self, folder: Folder, name: str) -> FileRow:
         """Remove a file row that is in the set; the row that was."""
         row = folder.files.pop(name)
@@ -188,6 +209,8 @@ class WorkingSet:
         parent.delta_files -= folder.total_files
         parent.delta_directories -= folder.total_directories + 1
         parent.delta_bytes -= folder.total_bytes
+        for uid, (files, size) in self._owners(folder).items():
+            parent.add_owner(uid, -files, -size)
         if folder.newest_mtime is not None and folder.newest_mtime == parent.newest_mtime:
             parent.stale_newest = True
         self.touched.add(parent)
@@ -199,6 +222,40 @@ class WorkingSet:
                 self.tree_id, folder.id, folder.path, is_leaf=is_leaf, is_empty=is_leaf and folder.total_files == 0
             )
 
+    def move_folder(self, folder: Folder, target: str) -> None:
+        """Move a directory with all below it under a new path, whose parent is in the set and where nothing stands."""
+        self.settle()
+        old_parent, new_parent, origin = folder.parent, self.folders[paths.parent(target)], folder.path
+        if old_parent is None:
+            raise ValueError("the root stays (R35)")
+        owners = self._owners(folder)
+        for parent, sign in ((old_parent, -1), (new_parent, 1)):
+            parent.delta_files += sign * folder.total_files
+            parent.delta_directories += sign * (folder.total_directories + 1)
+            parent.delta_bytes += sign * folder.total_bytes
+            for uid, (files, size) in owners.items():
+                parent.add_owner(uid, sign * files, sign * size)
+            self.touched.add(parent)
+        if folder.newest_mtime is not None and folder.newest_mtime == old_parent.newest_mtime:
+            old_parent.stale_newest = True
+        # the folder's own newest mtime reaches its new ancestors when totals are settled
+        self.touched.add(folder)
+        folder.parent, folder.name = new_parent, paths.name(target)
+        for path in sorted(path for path in self.folders if paths.is_within(path, origin)):
+            moved = self.folders.pop(path)
+            moved.path = target + path[len(origin) :]
+            moved.depth = moved.parent.depth + 1 if moved.parent else 0
+            self.folders[moved.path] = moved
+        nodes.move_subtree(self.tree_id, origin, target, folder.id, new_parent.id)
+
+    def _owners(self, folder: Folder) -> dict[int, tuple[int, int]]:
+        """Files and bytes by owner below a directory: what is stored, and what this batch added so far."""
+        totals = {} if folder.is_new else nodes.owner_totals(folder.id)
+        for uid, (files, size) in self.settled_owners.get(folder.id, {}).items():
+            before = totals.get(uid, (0, 0))
+            totals[uid] = (before[0] + files, before[1] + size)
+        return totals
+
     def settle(self) -> None:
         """Carry what gathered in folders up to the root, so that totals of every folder of the set are right."""
         levels: dict[int, set[Folder]] = {}
@@ -206,10 +263,21 @@ class WorkingSet:
             levels.setdefault(folder.depth, set()).add(folder)
         for depth in range(max(levels, default=-1), -1, -1):
             for folder in levels.get(depth, ()):
+                if folder.owner_deltas:
+                    self._settle_owners(folder)
                 _settle_into_parent(folder, self.now_ms)
                 if folder.parent is not None:
                     levels.setdefault(depth - 1, set()).add(folder.parent)
         self.touched.clear()
+
+    def _settle_owners(self, folder: Folder) -> None:
+        kept = self.settled_owners.setdefault(folder.id, {})
+        for uid, (files, size) in folder.owner_deltas.items():
+            before = kept.get(uid, (0, 0))
+            kept[uid] = (before[0] + files, before[1] + size)
+            if folder.parent is not None:
+                folder.parent.add_owner(uid, files, size)
+        folder.owner_deltas = {}
 
     def flush(self) -> None:
         """Write everything that changed."""
@@ -222,6 +290,16 @@ class WorkingSet:
             [(f.id, self.tree_id, f.path, f.parent.id if f.parent else None, f.name, *f.state()) for f in folders if f.is_new]
         )
         nodes.update_directories([(f.id, *f.state()) for f in folders if f.dirty and not f.is_new])
+        present = {folder.id for folder in folders}
+        nodes.add_owner_totals(
+            [
+                (directory_id, uid, files, size)
+                for directory_id, owners in self.settled_owners.items()
+                if directory_id in present
+                for uid, (files, size) in owners.items()
+            ]
+        )
+        self.settled_owners.clear()
         for folder in folders:
             folder.is_new = folder.dirty = False
             folder.written.clear()

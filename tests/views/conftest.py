@@ -100,6 +100,11 @@ class Bench:
         """Every path but the root."""
         return (set(self.files()) | set(self.directories())) - {"/"}
 
+    def totals(self, path: str) -> tuple[int, int, int, float | None]:
+        """Files, directories, bytes, newest mtime below a directory."""
+        folder = self.directories()[path]
+        return folder.total_files, folder.total_directories, folder.total_bytes, folder.newest_mtime
+
     def fresh_tree(self) -> Tree:
         return Tree.objects.get(pk=self.tree.pk)
 

@@ -1,6 +1,6 @@
 """What audits have listed: staging of names, and the set operation that finds what is absent. Called by `audits`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from apps.views.store import tables
@@ -10,14 +10,28 @@ _NAME = {"audit_id": "bigint", "directory_id": "bigint", "name": "text", "observ
 _ABSENCE = {"audit_id": "bigint", "directory_id": "bigint", "name": "text", "observed_at": "bigint", "is_directory": "boolean"}
 
 
-def stage(audit_id: int, listed: Mapping[tuple[int, str], tuple[int, bool]]) -> None:
-    """Remember (directory id, name) → (observed_at, skipped); name "" is the directory's own row."""
-    rows = [(audit_id, directory_id, name, *seen) for (directory_id, name), seen in listed.items()]
+def stage(audit_id: int, rows: Iterable[tuple[int, str, int, bool]]) -> None:
+    """Remember (directory id, name, observed_at, skipped); name "" is the directory's own row."""
     dialect().insert(
         tables.AUDIT_NAME,
         _NAME,
-        rows,
+        [(audit_id, *row) for row in rows],
         "ON CONFLICT (audit_id, directory_id, name) DO UPDATE SET observed_at = excluded.observed_at, skipped = excluded.skipped",
+    )
+
+
+def staged_names(audit_id: int, directory_id: int) -> list[str]:
+    """The names that earlier batches of an audit listed in a directory."""
+    rows = query(
+        f"SELECT name FROM {tables.AUDIT_NAME} WHERE audit_id = %s AND directory_id = %s AND name <> ''", [audit_id, directory_id]
+    )
+    return [row[0] for row in rows]
+
+
+def note_absent(audit_id: int, rows: Sequence[tuple[int, str, int, bool]]) -> None:
+    """Note (directory id, name, start of the listing, is directory) as absent, until the audit ends."""
+    dialect().insert(
+        tables.AUDIT_ABSENCE, _ABSENCE, [(audit_id, *row) for row in rows], "ON CONFLICT (audit_id, directory_id, name) DO NOTHING"
     )
 
 
@@ -53,6 +67,15 @@ def childless(audit_id: int) -> list[str]:
         [audit_id],
     )
     return [row[0] for row in rows]
+
+
+def lists_children(audit_id: int, tree_id: int, path: str) -> bool:
+    """Whether an audit listed anything in a directory."""
+    sql = (
+        f"SELECT 1 FROM {tables.AUDIT_NAME} child JOIN {tables.DIRECTORY} directory ON directory.id = child.directory_id "
+        "WHERE child.audit_id = %s AND child.name <> '' AND directory.tree_id = %s AND directory.path = %s LIMIT 1"
+    )
+    return bool(query(sql, [audit_id, tree_id, path]))
 
 
 def absences(audit_id: int) -> list[Any]:

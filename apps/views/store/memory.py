@@ -108,10 +108,16 @@ def forget_below(tree_id: int, path: str, now: float) -> None:
     )
 
 
-def write_rechecks(tree_id: int, wanted: dict[str, str], now_ms: int, *, recursive: bool = False) -> None:
-    """Ask for paths to be looked at again; a path waits once."""
-    rows = [(tree_id, path, recursive, reason, now_ms) for path, reason in wanted.items()]
-    dialect().insert(tables.RECHECK, _RECHECK, rows, "ON CONFLICT (tree_id, path) DO NOTHING")
+def write_rechecks(tree_id: int, wanted: dict[str, tuple[str, bool]], now_ms: int) -> None:
+    """Ask for paths to be looked at again, each with (reason, recursive); a path waits once."""
+    rows = [(tree_id, path, recursive, reason[:200], now_ms) for path, (reason, recursive) in wanted.items()]
+    dialect().insert(
+        tables.RECHECK,
+        _RECHECK,
+        rows,
+        f"ON CONFLICT (tree_id, path) DO UPDATE SET recursive = excluded.recursive OR {tables.RECHECK}.recursive, "
+        "wanted_at = excluded.wanted_at",
+    )
 
 
 def write_refusals(tree_id: int, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -128,12 +134,25 @@ def append_changes(tree_id: int, last_seq: int, at: int, session: int, source: s
     )
 
 
+def move_below(tree_id: int, origin: str, target: str) -> None:
+    """A subtree moved: its suspects and open blind spots move with it."""
+    within, parameters = below(tree_id, origin)
+    for table, condition in ((tables.SUSPECT, ""), (tables.BLIND_SPOT, " AND closed_at IS NULL")):
+        execute(
+            f"UPDATE {table} SET path = %s || substr(path, %s) WHERE {within}{condition}", [target, len(origin) + 1, *parameters]
+        )
+
+
+def open_gaps(tree_id: int, gaps: Sequence[tuple[Any, ...]]) -> None:
+    """Open gaps: (path, reason, session, opened_at)."""
+    columns = {**_KEY, "reason": "text", "session": "bigint", "opened_at": "bigint"}
+    dialect().insert(tables.GAP, columns, [(tree_id, *gap) for gap in gaps])
+
+
 def write(tree_id: int, remains: Remains, now_ms: int) -> None:
-    """Write what a batch leaves, apart from the change feed."""
+    """Write what a batch leaves beside nodes and tombstones, apart from the change feed."""
     for path in remains.removed_subtrees:
         forget_below(tree_id, path, now_ms / 1000)
-    if remains.tombstones:
-        write_tombstones(tree_id, remains.tombstones)
     if remains.suspects:
         write_suspects(tree_id, remains.suspects)
     if remains.blind_spots:
@@ -142,3 +161,5 @@ def write(tree_id: int, remains: Remains, now_ms: int) -> None:
         write_rechecks(tree_id, remains.rechecks, now_ms)
     if remains.refusals:
         write_refusals(tree_id, remains.refusals)
+    if remains.gaps:
+        open_gaps(tree_id, remains.gaps)

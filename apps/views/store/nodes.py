@@ -114,3 +114,45 @@ def delete_all(tree_id: int) -> None:
     execute(f"DELETE FROM {tables.OWNER_TOTAL} WHERE directory_id IN ({inside})", [tree_id])
     execute(f"DELETE FROM {tables.DIRECTORY} WHERE tree_id = %s", [tree_id])
     execute(f"DELETE FROM {tables.TOMBSTONE} WHERE tree_id = %s", [tree_id])
+
+
+def move_subtree(tree_id: int, origin: str, target: str, directory_id: int, parent_id: int) -> None:
+    """Rename a directory with all below it. Files stay where they are: they hang on their directory's id."""
+    within, parameters = below(tree_id, origin)
+    execute(
+        f"UPDATE {tables.DIRECTORY} SET path = %s || substr(path, %s) WHERE {within}",
+        [target, len(origin) + 1, *parameters],
+    )
+    execute(
+        f"UPDATE {tables.DIRECTORY} SET parent_id = %s, name = %s WHERE id = %s",
+        [parent_id, paths.name(target), directory_id],
+    )
+
+
+def owner_totals(directory_id: int) -> dict[int, tuple[int, int]]:
+    """uid → (files, bytes) below a directory."""
+    rows = query(f"SELECT uid, files, bytes FROM {tables.OWNER_TOTAL} WHERE directory_id = %s", [directory_id])
+    return {uid: (files, size) for uid, files, size in rows}
+
+
+def add_owner_totals(rows: Sequence[Row]) -> None:
+    """Add (directory id, uid, files, bytes) to what is stored."""
+    if not rows:
+        return
+    dialect().insert(
+        tables.OWNER_TOTAL,
+        {"directory_id": "bigint", "uid": "bigint", "files": "bigint", "bytes": "bigint"},
+        rows,
+        f"ON CONFLICT (directory_id, uid) DO UPDATE SET files = {tables.OWNER_TOTAL}.files + excluded.files, "
+        f"bytes = {tables.OWNER_TOTAL}.bytes + excluded.bytes",
+    )
+
+
+def child_names(directory_ids: Sequence[int]) -> list[Any]:
+    """(directory id, name, is directory) of everything that is stored directly in these directories."""
+    among, parameter = dialect().among(directory_ids)
+    return query(
+        f"SELECT directory_id, name, %s FROM {tables.FILE} WHERE directory_id {among} "
+        f"UNION ALL SELECT parent_id, name, %s FROM {tables.DIRECTORY} WHERE parent_id {among}",
+        [False, parameter, True, parameter],
+    )

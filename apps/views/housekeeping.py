@@ -1,0 +1,81 @@
+"""What time alone changes: suspects that expire, tombstones that are collected, history that is trimmed.
+
+Called by the periodic tasks of `tasks`; every function takes the server time in seconds and returns how much it did.
+"""
+
+from django.db import transaction
+from django.db.models import Count, Min
+
+from apps.views import blind_spots
+from apps.views.context import DOUBT
+from apps.views.models import Audit, BlindSpot, ChangeBatch, Gap, Refusal, Suspect, Tombstone, Tree
+
+FEED_KEPT_SECONDS = 7 * 86_400
+FEED_KEPT_BATCHES = 200_000
+HISTORY_KEPT_SECONDS = 30 * 86_400
+REFUSALS_KEPT = 10_000
+_EXPIRED_AT_ONCE = 2_000
+
+
+def expire_suspects(now: float) -> int:
+    """Suspects that were quiet for the threshold are suspect no longer. A partial write waits for a confirming stat (R40)."""
+    expired = 0
+    due = Suspect.objects.filter(partial=False, until__lte=now)
+    for tree_id in due.order_by("tree").values_list("tree", flat=True).distinct():
+        with transaction.atomic():
+            tree = Tree.objects.select_for_update(of=("self",)).get(pk=tree_id)
+            quiet = list(due.filter(tree=tree).order_by("until")[:_EXPIRED_AT_ONCE].values_list("pk", "path"))
+            blind_spots.clear_flags(tree, [path for _, path in quiet], DOUBT, int(now * 1000))
+            Suspect.objects.filter(pk__in=[pk for pk, _ in quiet]).delete()
+            expired += len(quiet)
+    return expired
+
+
+def collect_tombstones(now: float) -> int:
+    """Remove tombstones that are past the floor and older than every scan under way (R8)."""
+    collected = 0
+    for tree in Tree.objects.filter(tombstone_count__gt=0).select_related("view"):
+        with transaction.atomic():
+            locked = Tree.objects.select_for_update(of=("self",)).select_related("view").get(pk=tree.pk)
+            gone, _ = Tombstone.objects.filter(tree=locked, created_at__lt=_horizon(locked, now)).delete()
+            locked.tombstone_count = Tombstone.objects.filter(tree=locked).count()
+            locked.save(update_fields=("tombstone_count",))
+        collected += gone
+    return collected
+
+
+def _horizon(tree: Tree, now: float) -> int:
+    """Server ms before which no tombstone is needed."""
+    horizon = int((now - tree.view.tombstone_floor) * 1000)
+    bound = int(tree.view.attr_cache_bound * 1000)
+    oldest_audit = Audit.objects.filter(tree=tree, state=Audit.State.OPEN).aggregate(oldest=Min("started_at"))["oldest"]
+    if oldest_audit is not None:
+        horizon = min(horizon, oldest_audit - bound)
+    if tree.snapshot_started_at is not None:
+        horizon = min(horizon, int(tree.snapshot_started_at * 1000) - bound)
+    return horizon
+
+
+def trim(now: float) -> int:
+    """Keep feed, refusals, closed gaps and blind spots, and old audits bounded. Who reads a trimmed feed is told `reset`."""
+    at, old = int((now - FEED_KEPT_SECONDS) * 1000), int((now - HISTORY_KEPT_SECONDS) * 1000)
+    trimmed = ChangeBatch.objects.filter(at__lt=at).delete()[0]
+    trimmed += Refusal.objects.filter(at__lt=at).delete()[0]
+    trimmed += Gap.objects.filter(closed_at__lt=old).delete()[0]
+    trimmed += BlindSpot.objects.filter(closed_at__lt=now - HISTORY_KEPT_SECONDS).delete()[0]
+    trimmed += Audit.objects.filter(finished_at__lt=old).exclude(state=Audit.State.HELD).delete()[0]
+    trimmed += _trim_crowded(now)
+    return trimmed
+
+
+def _trim_crowded(now: float) -> int:
+    trimmed = 0
+    for model, most in ((Refusal, REFUSALS_KEPT), (ChangeBatch, FEED_KEPT_BATCHES)):
+        crowded = model._base_manager.values("tree").annotate(rows=Count("pk")).filter(rows__gt=most)
+        for group in crowded:
+            rows = model._base_manager.filter(tree=group["tree"]).order_by("-pk")
+            oldest_kept = rows.values_list("pk", flat=True)[most - 1]
+            trimmed += rows.filter(pk__lt=oldest_kept).delete()[0]
+    for tree_id in Tree.objects.values_list("pk", flat=True):
+        trimmed += blind_spots.aggregate(tree_id, now)
+    return trimmed

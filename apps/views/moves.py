@@ -1,0 +1,100 @@
+"""Decides renames (R39): one message moves a file, or a directory with all below it, and says so in the feed."""
+
+from apps.views import rules
+from apps.views.claims import Said
+from apps.views.context import REALTIME, Context, known_file
+from apps.views.intake import Movement
+from apps.views.removals import remove_directory, remove_file
+from apps.views.rules import Rule
+from apps.views.store import memory
+from apps.views.working import FLAGS, MTIME, NAME, SIZE, UID, Folder
+from fustor_schema import paths
+
+
+def move(context: Context, said: Said, movement: Movement) -> bool:
+    """Carry out a rename. True when a directory moved: names below its new path are then not in the working set yet.
+
+    An origin that nobody knew leaves its tombstone; the row that comes with the move tells the destination.
+    """
+    origin, target = movement
+    if paths.is_within(target, origin):
+        return False
+    folder = context.working.folders.get(origin)
+    if folder is not None:
+        return _move_directory(context, said, folder, target)
+    parent = context.working.folders.get(paths.parent(origin))
+    stored = parent.files.get(paths.name(origin)) if parent is not None else None
+    if parent is None or stored is None:
+        context.graves.bury(origin, said, Rule.MOVED, subtree=True)
+        return False
+    decision = rules.delete(known_file(stored), said, context.bound_ms)
+    if decision.apply:
+        _move_file(context, said, parent, movement)
+    else:
+        context.refuse(origin, said, decision)
+    return False
+
+
+def _move_file(context: Context, said: Said, parent: Folder, movement: Movement) -> None:
+    origin, target = movement
+    destination = context.working.folders.get(paths.parent(target))
+    if destination is None:
+        # the row of the destination makes its parents and the file
+        remove_file(context, said, parent, paths.name(origin), Rule.MOVED)
+        return
+    row = parent.files[paths.name(origin)]
+    _clear_target(context, said, target)
+    context.working.drop_file(parent, paths.name(origin))
+    moved = (destination.id, paths.name(target), *row[NAME + 1 : FLAGS + 1], said.observed_at, context.now_ms, said.session, 39)
+    context.working.put_file(destination, paths.name(target), moved, None)
+    if row[UID] is not None:
+        parent.add_owner(row[UID], -1, -row[SIZE])
+        destination.add_owner(row[UID], 1, row[SIZE])
+    _leave(context, said, movement, subtree=False)
+    context.changed("moved", target, Rule.MOVED, size=row[SIZE], mtime=row[MTIME], origin=origin)
+
+
+def _move_directory(context: Context, said: Said, folder: Folder, target: str) -> bool:
+    origin = folder.path
+    decision = rules.delete(context.known_subtree(folder, said), said, context.bound_ms)
+    if not decision.apply:
+        context.refuse(origin, said, decision)
+        return False
+    if paths.parent(target) not in context.working.folders:
+        # nobody knows where it went: what was here is gone, and the destination is scanned
+        remove_directory(context, said, folder, Rule.MOVED)
+        context.recheck(target, "moved below a directory that was not known", recursive=True)
+        return False
+    _clear_target(context, said, target)
+    context.working.move_folder(folder, target)
+    folder.observed_at, folder.decided_at, folder.session = said.observed_at, context.now_ms, said.session
+    folder.rule, folder.flags = int(Rule.MOVED), folder.flags | REALTIME
+    folder.dirty = True
+    _leave(context, said, Movement(origin, target), subtree=True)
+    context.changed("moved", target, Rule.MOVED, is_directory=True, mtime=folder.meta[1], origin=origin)
+    return True
+
+
+def _clear_target(context: Context, said: Said, target: str) -> None:
+    """What stood at the destination is overwritten."""
+    standing = context.working.folders.get(target)
+    if standing is not None:
+        remove_directory(context, said, standing, Rule.MOVED)
+    parent = context.working.folders[paths.parent(target)]
+    if paths.name(target) in parent.files:
+        remove_file(context, said, parent, paths.name(target), Rule.MOVED)
+
+
+def _leave(context: Context, said: Said, movement: Movement, *, subtree: bool) -> None:
+    """The old path gets a tombstone, the new one loses its own; what is remembered below moves along."""
+    origin, target = movement
+    context.graves.clear_at(target, said.observed_at)
+    context.graves.bury(origin, said, Rule.MOVED, subtree=subtree)
+    for pending in (context.remains.suspects, context.remains.blind_spots):
+        for key in [key for key in pending if paths.is_within(key, origin)]:
+            pending[target + key[len(origin) :]] = pending.pop(key)
+    for path in context.remains.removed_subtrees:
+        memory.forget_below(context.tree.pk, path, context.now)
+    context.remains.removed_subtrees.clear()
+    memory.close_blind_spots(context.tree.pk, [origin], context.now, "realtime event")
+    memory.move_below(context.tree.pk, origin, target)

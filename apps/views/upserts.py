@@ -1,0 +1,348 @@
+"""Decides claims that a path exists: files and directories, new and known, and the parents they imply.
+
+A scan's rows of one directory come as one claim: those that say nothing new, and those of a directory nobody knew, take a short
+way; every other row asks `rules`.
+"""
+
+from typing import Any
+
+from apps.views import rules
+from apps.views.claims import Said
+from apps.views.context import BLIND, DOUBT, KIND_NUMBER, PARTIAL, PLACEHOLDER, REALTIME, SKIPPED, Context, known_file, known_folder
+from apps.views.intake import Entry
+from apps.views.models import BlindSpot
+from apps.views.removals import remove_directory, remove_file
+from apps.views.rules import Decision, Rule
+from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MTIME, SIZE, UID, FileRow, Folder
+from fustor_schema import paths
+from fustor_schema.sources import MessageSource
+from fustor_schema.wire import FsRow
+
+_SEEN = int(Rule.NEWER_OBSERVATION)
+
+
+def put_files(context: Context, said: Said, directory: str, entries: list[Entry], number: int) -> None:
+    """Rows of files in one directory."""
+    folder = context.working.folders.get(directory) or _make_folder(context, directory, said)
+    if folder is None:
+        return
+    if context.remembers_listings(said):
+        context.remains.note_listed(folder, [entry[0] for entry in entries], said.observed_at)
+    is_plain_scan = not said.realtime and said.source is not MessageSource.ON_DEMAND
+    if is_plain_scan and folder.is_new and not context.complete and not context.graves and context.room > len(entries):
+        entries = _add_to_new_folder(context, said, folder, entries)
+    confirmed = 0
+    for name, row, index in entries:
+        stored = folder.files.get(name)
+        if stored is None:
+            if not _blocked_by_directory(context, said, folder, name):
+                _create_file(context, said, folder, name, row, (number, index))
+        elif is_plain_scan and _is_same(stored, row):
+            confirmed += 1
+        else:
+            _update_file(context, said, folder, name, row, stored)
+    if confirmed:
+        context.outcome.applied += confirmed
+        confirm(folder, said)
+
+
+def _add_to_new_folder(context: Context, said: Said, folder: Folder, entries: list[Entry]) -> list[Entry]:
+    """Store the files of a directory that this batch brought; the entries that need a closer look are left."""
+    left: list[Entry] = []
+    rows: dict[str, FileRow] = {}
+    files, number, hot_after = folder.files, folder.id, context.hot_after
+    observed_at, now_ms, session = said.observed_at, context.now_ms, said.session
+    for entry in entries:
+        name, row, _ = entry
+        mtime = row.modified_time
+        if (
+            name in files
+            or name in rows
+            or (mtime is not None and mtime > hot_after)
+            or row.kind is not None
+            or row.uid is not None
+        ):
+            left.append(entry)
+            continue
+        rows[name] = (
+            number, name, 0, row.size or 0, mtime, row.created_time, row.mode, None, row.gid, row.inode, row.nlink,
+            0, observed_at, now_ms, session, _SEEN,
+        )  # fmt: skip
+    context.working.add_files(folder, rows)
+    context.room -= len(rows)
+    context.outcome.applied += len(rows)
+    return left
+
+
+def _create_file(context: Context, said: Said, folder: Folder, name: str, row: FsRow, place: tuple[int, int]) -> None:
+    path = paths.join(folder.path, name)
+    grave = context.graves.covering(path) if context.graves else None
+    decision = rules.upsert(None, grave, said, context.bound_ms)
+    if not decision.apply:
+        context.refuse(path, said, decision)
+        return
+    if context.room <= 0:
+        context.reject_for_room(*place)
+        return
+    context.room -= 1
+    context.outcome.applied += 1
+    if grave is not None:
+        context.graves.lift(path)
+    size, mtime = row.size or 0, row.modified_time
+    flags = REALTIME if said.realtime else 0
+    if decision.doubtful or (not row.is_atomic_write if said.realtime else context.is_hot(mtime)):
+        flags |= context.suspect(path, mtime, int(size), partial=said.realtime)
+    if context.finds_blind_spots(said):
+        flags |= context.blind(path, BlindSpot.Change.ADDED.value, is_directory=False)
+    kind = KIND_NUMBER[row.kind] if row.kind else 0
+    values = (kind, size, mtime, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink)
+    _store(context, said, folder, name, values, flags, decision.rule, None)
+    context.changed("created", path, decision.rule, size=int(size), mtime=mtime)
+    if decision.recheck:
+        context.recheck(path, decision.reason)
+
+
+def _update_file(context: Context, said: Said, folder: Folder, name: str, row: FsRow, stored: FileRow) -> None:
+    same = _is_same(stored, row)
+    path = paths.join(folder.path, name)
+    decision = rules.upsert(known_file(stored), None, said, context.bound_ms)
+    if not decision.apply:
+        if same:
+            context.outcome.applied += 1
+        else:
+            context.refuse(path, said, decision)
+        return
+    context.outcome.applied += 1
+    values = _merged(stored, row)
+    flags = _flags_after_update(context, said, path, row, stored, values, same=same, doubtful=decision.doubtful)
+    _store(context, said, folder, name, values, flags, decision.rule, stored)
+    if not same:
+        context.changed("modified", path, decision.rule, size=values[1], mtime=values[2])
+    if decision.recheck:
+        context.recheck(path, decision.reason)
+
+
+def overwrite(context: Context, said: Said, folder: Folder, name: str, row: FsRow, rule: Rule) -> None:
+    """Take what a second look found changed, and keep the file suspect for another threshold (R40)."""
+    stored, path = folder.files[name], paths.join(folder.path, name)
+    values = _merged(stored, row)
+    flags = stored[FLAGS] | context.suspect(path, values[2], values[1], partial=bool(stored[FLAGS] & PARTIAL))
+    _store(context, said, folder, name, values, flags, rule, stored)
+    context.changed("modified", path, rule, size=values[1], mtime=values[2])
+
+
+def clear_doubt(context: Context, folder: Folder, name: str) -> None:
+    """A file is suspect no longer; nothing else of it changes."""
+    stored = folder.files[name]
+    if stored[FLAGS] & DOUBT:
+        context.remains.suspects[paths.join(folder.path, name)] = None
+        context.working.put_file(folder, name, (*stored[:FLAGS], stored[FLAGS] & ~DOUBT, *stored[FLAGS + 1 :]), stored)
+
+
+def _store(
+    context: Context, said: Said, folder: Folder, name: str, values: tuple[Any, ...], flags: int, rule: int, before: FileRow | None
+) -> None:
+    row = (folder.id, name, *values, flags, said.observed_at, context.now_ms, said.session, int(rule))
+    if before is not None and before[UID] is not None:
+        folder.add_owner(before[UID], -1, -before[SIZE])
+    if row[UID] is not None:
+        folder.add_owner(row[UID], 1, row[SIZE])
+    context.working.put_file(folder, name, row, before)
+
+
+def _flags_after_update(
+    context: Context, said: Said, path: str, row: FsRow, stored: FileRow, values: tuple[Any, ...], *, same: bool, doubtful: bool
+) -> int:
+    flags: int = stored[FLAGS]
+    if said.realtime:
+        if flags & BLIND:
+            context.remains.blind_spots[path] = None
+        flags = (flags & ~BLIND) | REALTIME
+        if not row.is_atomic_write or doubtful:
+            return flags | context.suspect(path, values[2], values[1], partial=True)
+        if flags & DOUBT:
+            context.remains.suspects[path] = None
+        return flags & ~DOUBT
+    flags &= ~REALTIME
+    if same:
+        return flags
+    if context.finds_blind_spots(said):
+        flags |= context.blind(path, BlindSpot.Change.MODIFIED.value, is_directory=False)
+    if doubtful or flags & DOUBT or context.is_hot(values[2]):
+        # a scan never clears a partial mark (R40); a change renews it
+        flags |= context.suspect(path, values[2], values[1], partial=bool(flags & PARTIAL))
+    return flags
+
+
+def put_directory(context: Context, said: Said, directory: str, entry: Entry, number: int) -> None:
+    """The row of a directory."""
+    name, row, index = entry
+    path = paths.join(directory, name) if name else paths.ROOT
+    folder = context.working.folders.get(path)
+    if folder is not None:
+        _update_directory(context, said, folder, row)
+    else:
+        folder = _create_directory(context, said, directory, name, row, (number, index))
+    if context.remembers_listings(said):
+        parent = context.working.folders.get(directory)
+        if parent is not None and name:
+            context.remains.note_listed(parent, [name], said.observed_at)
+        if folder is not None:
+            context.remains.note_own_row(folder, said.observed_at, skipped=row.audit_skipped)
+
+
+def _create_directory(context: Context, said: Said, directory: str, name: str, row: FsRow, place: tuple[int, int]) -> Folder | None:
+    parent = context.working.folders.get(directory) or _make_folder(context, directory, said)
+    if parent is None:
+        return None
+    if context.room <= 0:
+        context.reject_for_room(*place)
+        return None
+    made = _make_child(context, said, parent, paths.join(directory, name))
+    if made is None:
+        return None
+    folder, decision = made
+    _describe(context, folder, said, row, decision.rule)
+    if context.finds_blind_spots(said):
+        folder.flags |= context.blind(folder.path, BlindSpot.Change.ADDED.value, is_directory=True)
+    context.outcome.applied += 1
+    context.changed("created", folder.path, decision.rule, is_directory=True, mtime=row.modified_time)
+    return folder
+
+
+def _update_directory(context: Context, said: Said, folder: Folder, row: FsRow) -> None:
+    if row.audit_skipped and not said.realtime:
+        _note_silent(folder)
+        context.outcome.applied += 1
+        return
+    same = _is_same_directory(folder, row)
+    if same and not said.realtime:
+        if folder.flags & SKIPPED:
+            folder.flags, folder.dirty = folder.flags & ~SKIPPED, True
+        context.outcome.applied += 1
+        confirm(folder, said)
+        return
+    decision = rules.upsert(known_folder(folder), None, said, context.bound_ms)
+    if not decision.apply and not same and not folder.flags & PLACEHOLDER:
+        context.refuse(folder.path, said, decision)
+        return
+    context.outcome.applied += 1
+    if not decision.apply and same:
+        return
+    if said.realtime and folder.flags & BLIND:
+        context.remains.blind_spots[folder.path] = None
+        folder.flags &= ~BLIND
+    _describe(context, folder, said, row, decision.rule)
+    if not same:
+        context.working.touched.add(folder)
+        context.changed("modified", folder.path, decision.rule, is_directory=True, mtime=row.modified_time)
+
+
+def _note_silent(folder: Folder) -> None:
+    """A silent directory is evidence only (R17): nothing of it changes but that the last audit found it silent."""
+    if not folder.flags & SKIPPED:
+        folder.flags, folder.dirty = folder.flags | SKIPPED, True
+
+
+def confirm(folder: Folder, said: Said) -> None:
+    """A scan found children as they are stored: kept per directory, so an unchanged row writes nothing (R13)."""
+    if said.observed_at > folder.confirmed_at:
+        folder.confirmed_at, folder.confirmed_session, folder.dirty = said.observed_at, said.session, True
+
+
+def _describe(context: Context, folder: Folder, said: Said, row: FsRow, rule: int) -> None:
+    given = (row.size, row.modified_time, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink)
+    folder.meta = tuple(old if new is None else new for new, old in zip(given, folder.meta, strict=True))
+    folder.flags &= ~(PLACEHOLDER | SKIPPED | REALTIME)
+    if said.realtime:
+        folder.flags |= REALTIME
+    if row.audit_skipped:
+        folder.flags |= SKIPPED
+    folder.observed_at, folder.decided_at, folder.session, folder.rule = said.observed_at, context.now_ms, said.session, int(rule)
+    folder.dirty = True
+
+
+def _make_folder(context: Context, path: str, said: Said) -> Folder | None:
+    """The missing parent of a claim, with its missing parents, as placeholders. None when a rule forbids it (and it is logged)."""
+    folders = context.working.folders
+    missing = [path]
+    while (above := paths.parent(missing[-1])) not in folders:
+        missing.append(above)
+    folder = folders[above]
+    for wanted in reversed(missing):
+        made = _make_child(context, said, folder, wanted)
+        if made is None:
+            return None
+        folder, decision = made
+        folder.observed_at, folder.decided_at, folder.session = said.observed_at, context.now_ms, said.session
+        folder.rule = int(decision.rule)
+        folder.flags |= REALTIME if said.realtime else 0
+        context.changed("created", wanted, decision.rule, is_directory=True)
+    return folder
+
+
+def _make_child(context: Context, said: Said, parent: Folder, path: str) -> tuple[Folder, Decision] | None:
+    """A new directory where nothing stands, or where a file stands that the claim beats (R36)."""
+    name = paths.name(path)
+    stored = parent.files.get(name)
+    if stored is not None:
+        decision = rules.retype(known_file(stored), said, context.bound_ms)
+    else:
+        decision = rules.upsert(None, context.graves.covering(path) if context.graves else None, said, context.bound_ms)
+    if not decision.apply:
+        context.refuse(path, said, decision)
+        return None
+    if stored is not None:
+        remove_file(context, said, parent, name, Rule.TYPE)
+        decision = decision._replace(rule=Rule.TYPE)
+    if context.graves:
+        context.graves.lift(path)
+    context.room -= 1
+    if decision.recheck:
+        context.recheck(path, decision.reason)
+    return context.working.add_folder(path), decision
+
+
+def _blocked_by_directory(context: Context, said: Said, folder: Folder, name: str) -> bool:
+    """True when a directory stands where the claim says file, and stays. When the file wins, the directory goes (R36)."""
+    if not (folder.total_directories or folder.delta_directories):
+        return False
+    standing = context.working.folders.get(paths.join(folder.path, name))
+    if standing is None:
+        return False
+    decision = rules.retype(context.known_subtree(standing, said), said, context.bound_ms)
+    if not decision.apply:
+        context.refuse(standing.path, said, decision)
+        return True
+    remove_directory(context, said, standing, Rule.TYPE)
+    context.graves.narrow(standing.path)
+    return False
+
+
+def _is_same(stored: FileRow, row: FsRow) -> bool:
+    """Whether a row says nothing new (R19); a field that the row lacks says nothing."""
+    return (
+        (stored[MTIME] == row.modified_time or row.modified_time is None)
+        and (stored[SIZE] == row.size or row.size is None)
+        and (row.created_time is None or stored[CTIME] == row.created_time)
+        and (row.inode is None or stored[INODE] == row.inode)
+        and (row.kind is None or stored[KIND] == KIND_NUMBER[row.kind])
+        and (row.mode is None or stored[META][3:] == (row.mode, row.uid, row.gid, row.inode, row.nlink))
+    )
+
+
+def _is_same_directory(folder: Folder, row: FsRow) -> bool:
+    meta = folder.meta
+    return (
+        not folder.flags & PLACEHOLDER
+        and (row.modified_time is None or meta[1] == row.modified_time)
+        and (row.created_time is None or meta[2] == row.created_time)
+        and (row.mode is None or meta[3:] == (row.mode, row.uid, row.gid, row.inode, row.nlink))
+    )
+
+
+def _merged(stored: FileRow, row: FsRow) -> tuple[Any, ...]:
+    """Kind and metadata after an update: a field that the row lacks keeps its value."""
+    kind = KIND_NUMBER[row.kind] if row.kind else stored[KIND]
+    given = (row.size, row.modified_time, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink)
+    return (kind, *[old if new is None else new for new, old in zip(given, stored[META], strict=True)])
