@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from fustor_site.api import api
 from fustor_site.health import healthz, readyz
 from fustor_site.pages import Login
+from fustor_site.system import system
 
 handler404 = "fustor_site.errors.not_found"
 handler500 = "fustor_site.errors.server_error"
@@ -17,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("api/v1/", api.urls),
     path("login/", Login.as_view(), name="login"),
+    path("system/", system, name="system"),
     path("logout/", LogoutView.as_view(), name="logout"),
     *(path("", include(module)) for module in ("apps.views.urls", "apps.pipes.urls", "apps.sessions.urls") if find_spec(module)),
 ]

@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse
 P = ParamSpec("P")
 PageFunction = Callable[Concatenate[HttpRequest, P], HttpResponse]
 READ = "read"
+# sent by a page that refreshes itself: it wants its parts as JSON, not the whole page
+PARTS_HEADER = "X-Fustor-Parts"
 
 
 class Check(Protocol):

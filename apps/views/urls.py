@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from apps.views.pages import explorer
+from apps.views.pages import consistency, explorer, inspect, search
 
 urlpatterns = [
+    path("locate/", search.everywhere, name="locate"),
     path("views/<slug:slug>/tree/", explorer.tree, name="tree"),
     path("views/<slug:slug>/tree/branch/", explorer.branch, name="branch"),
+    path("views/<slug:slug>/search/", search.in_view, name="search"),
+    path("views/<slug:slug>/inspect/", inspect.inspect, name="inspect"),
+    path("views/<slug:slug>/consistency/", consistency.consistency, name="consistency"),
 ]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-PARTS_HEADER = "X-Fustor-Parts"
+from apps.runtime.console import PARTS_HEADER
 
 
 @dataclass(frozen=True)

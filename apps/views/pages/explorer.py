@@ -3,26 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from apps.runtime.console import page
-from apps.views.models import Directory, Tree, View
+from apps.runtime.console import PARTS_HEADER, page
+from apps.views.models import Directory
 from apps.views.pages import listing
+from apps.views.pages.place import Place, page_number, place_of
 from fustor_schema import paths
 
 OPEN_LEVELS = 12
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the reader is: a path of one tree of a view. `tree` is None while no session ever fed the view."""
-
-    view: View
-    tree: Tree | None
-    scopes: tuple[str, ...]
-    key: str
 
 
 @dataclass(frozen=True)
@@ -39,11 +30,11 @@ class Twig:
 @page()
 def tree(request: HttpRequest, slug: str) -> HttpResponse:
     """The page; to a page that refreshes itself, the table alone."""
-    place = _place(request, slug)
+    place = place_of(request, slug)
     sort = request.GET.get("sort", "name")
-    found = listing.listing(place.tree, place.key, sort, _page_number(request)) if place.tree else None
+    found = listing.listing(place.tree, place.key, sort, page_number(request)) if place.tree else None
     context: dict[str, Any] = {"place": place, "found": found, "sort": sort, "request": request}
-    if "X-Fustor-Parts" in request.headers:
+    if PARTS_HEADER in request.headers:
         return JsonResponse({"parts": {"listing": render_to_string("views/parts/listing.html", context)}})
     if found:
         context["twigs"] = _twigs(place)
@@ -53,33 +44,9 @@ def tree(request: HttpRequest, slug: str) -> HttpResponse:
 @page()
 def branch(request: HttpRequest, slug: str) -> HttpResponse:
     """The directories below one path, for a branch of the tree that is opened."""
-    place = _place(request, slug)
+    place = place_of(request, slug)
     rows = listing.branch(place.tree, place.key) if place.tree else []
     return render(request, "views/parts/branch.html", {"place": place, "twigs": [_twig(row, None, "") for row in rows]})
-
-
-def _place(request: HttpRequest, slug: str) -> Place:
-    view = View.objects.filter(slug=slug).first()
-    if view is None:
-        raise Http404(f"There is no view {slug}.")
-    trees = list(view.trees.order_by("scope"))
-    scope = request.GET.get("scope", "")
-    chosen = next((tree for tree in trees if tree.scope == scope), trees[0] if trees else None)
-    return Place(view, chosen, tuple(tree.scope for tree in trees if tree.scope), _key(request))
-
-
-def _key(request: HttpRequest) -> str:
-    try:
-        if raw := request.GET.get("path_b64"):
-            return paths.from_base64(raw)
-        return paths.normalise(request.GET.get("path") or paths.ROOT)
-    except paths.PathError as error:
-        raise Http404(str(error)) from error
-
-
-def _page_number(request: HttpRequest) -> int:
-    text = request.GET.get("page", "1")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
 
 def _twigs(place: Place) -> list[Twig]:

@@ -1,0 +1,1 @@
+"""Console pages of what is configured: receivers and keys. Routed by apps.pipes.urls."""

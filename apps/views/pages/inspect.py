@@ -1,0 +1,31 @@
+"""Inspect a path (`/views/<slug>/inspect/`): which rule decided it, from which session, when; what was refused, and why."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from apps.runtime import clock
+from apps.runtime.console import page
+from apps.runtime.problems import NotFound
+from apps.views.models import Tree
+from apps.views.pages.place import place_of
+from apps.views.queries.explain import explain
+from apps.views.queries.settled import settled
+
+
+@page()
+def inspect(request: HttpRequest, slug: str) -> HttpResponse:
+    """The page; a path that is not there is explained too."""
+    place = place_of(request, slug)
+    context: dict[str, Any] = {"place": place}
+    if place.tree:
+        context |= {"why": explain(place.tree, place.key), "verdict": _verdict(place.tree, place.key)}
+    return render(request, "views/inspect.html", context)
+
+
+def _verdict(tree: Tree, key: str) -> dict[str, Any] | None:
+    try:
+        return settled(tree, key, None, clock.now())
+    except NotFound:
+        return None

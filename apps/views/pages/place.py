@@ -1,0 +1,50 @@
+"""From the URL of a view's page to what it is about: the view, one of its trees, a path. Used by every page of apps.views."""
+
+from dataclasses import dataclass
+
+from django.http import Http404, HttpRequest
+
+from apps.runtime.problems import Problem
+from apps.views.access import Principal
+from apps.views.models import Tree, View
+from apps.views.ports import ports
+from apps.views.queries import scope
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the reader is. `tree` is None while no session ever fed the view."""
+
+    view: View
+    tree: Tree | None
+    scopes: tuple[str, ...]
+    key: str
+
+
+def reader(request: HttpRequest) -> Principal:
+    """The person who asks, as a principal."""
+    return ports.person(request.user)
+
+
+def place_of(request: HttpRequest, slug: str) -> Place:
+    """The place that the URL names. Http404 for a view that is not there or not to be seen, and for a path that cannot be."""
+    view = reader(request).readable_views().filter(slug=slug).first()
+    if view is None:
+        raise Http404(f"There is no view {slug}.")
+    trees = list(view.trees.order_by("scope"))
+    wanted = request.GET.get("scope", "")
+    chosen = next((tree for tree in trees if tree.scope == wanted), trees[0] if trees else None)
+    return Place(view, chosen, tuple(tree.scope for tree in trees if tree.scope), _key(request))
+
+
+def _key(request: HttpRequest) -> str:
+    try:
+        return scope.requested_path(request.META.get("QUERY_STRING", ""))
+    except Problem as problem:
+        raise Http404(problem.detail) from problem
+
+
+def page_number(request: HttpRequest) -> int:
+    """`?page=`, the first for anything that is no number."""
+    text = request.GET.get("page", "1")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
