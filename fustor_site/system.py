@@ -3,7 +3,7 @@
 import platform
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import redis
 from django.conf import settings
@@ -36,13 +36,21 @@ def system(request: HttpRequest) -> HttpResponse:
         return render(request, "system/workers.html", {"workers": workers()})
     context = {
         "parts": [database(), broker()],
-        "version": version("fustor"),
+        "version": installed_version(),
         "python": platform.python_version(),
         "home": settings.FUSTOR_HOME,
         "server_time": clock.now(),
         "clock_step": time.time() - clock.now(),
     }
     return render(request, "system/index.html", context)
+
+
+def installed_version() -> str:
+    """The version of the installed package; a checkout that was never installed has none."""
+    try:
+        return version("fustor")
+    except PackageNotFoundError:
+        return "run from a checkout"
 
 
 def database() -> Part:

@@ -7,7 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
 from apps.runtime.problems import Unavailable
+from apps.views.access import Principal
 from apps.views.models import View
 
 
@@ -45,12 +49,36 @@ class SessionLabels(Protocol):
         ...
 
 
+class PersonPrincipal(Protocol):
+    """The principal of a person who is logged in to the console."""
+
+    def __call__(self, user: AbstractBaseUser | AnonymousUser) -> Principal:
+        """What this person may see and do."""
+        ...
+
+
 def _no_scan(view: View, path: str, recursive: bool, actor: str) -> str:
     raise Unavailable("No part of this server can run scans.", code="no_scanner", retry_after=30)
 
 
 def _no_pending_scan(view: View, path: str) -> str | None:
     return None
+
+
+class _Reader:
+    """What a person may see while nothing with roles is plugged in: every view when the account is active, and change none."""
+
+    def __init__(self, user: AbstractBaseUser | AnonymousUser) -> None:
+        self.name, self._active = user.get_username(), user.is_active
+
+    def may_read(self, view: View) -> bool:
+        return self._active
+
+    def may_administer(self, view: View) -> bool:
+        return False
+
+    def readable_views(self) -> QuerySet[View]:
+        return View.objects.all() if self._active else View.objects.none()
 
 
 def _no_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
@@ -64,6 +92,7 @@ class Ports:
     request_scan: RequestScan = field(default=_no_scan)
     pending_scan: PendingScan = field(default=_no_pending_scan)
     session_labels: SessionLabels = field(default=_no_labels)
+    person: PersonPrincipal = field(default=_Reader)
 
 
 ports = Ports()

@@ -74,4 +74,3 @@ def consistency(request: HttpRequest, slug: str) -> HttpResponse:
         part = render_to_string("views/parts/consistency.html", {**context, "request": request})
         return JsonResponse({"parts": {"consistency": part}})
     return render(request, "views/consistency.html", context)
-
