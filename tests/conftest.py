@@ -10,6 +10,9 @@ from pytest_django import DjangoDbBlocker
 
 from tests.blackbox.processes import RunningRedis, RunningServer
 from tests.blackbox.world import World, server_database
+from tests.chromium import chromium, page
+
+__all__ = ["chromium", "page"]
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,10 @@ class Prepared:
     agent: LocalAgent | None
 
 
-def prepare(home: Path, watch: Path | None, *, with_agent: bool) -> Prepared:
-    """Make what is missing. Every step is done once per home."""
+def prepare(home: Path, watch: Path | None, url: str, *, with_agent: bool) -> Prepared:
+    """Make what is missing. Every step is done once per home; `url` is where the local agent reaches the server."""
     password = ensure_admin(os.environ.get("FUSTOR_ADMIN_PASSWORD") or None)
-    return Prepared(password, enrol(home, watch) if with_agent else None)
+    return Prepared(password, enrol(home, watch, url) if with_agent else None)
 
 
 def ensure_admin(given: str | None) -> str | None:

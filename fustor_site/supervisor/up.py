@@ -90,7 +90,7 @@ def _start(supervisor: Supervisor, options: Options, home: Path) -> None:
     supervisor.wait_for(_broker_answers, 15, f"Redis on {settings.FUSTOR_REDIS_URL}")
     supervisor.output.say("preparing the database …")
     call_command("migrate", interactive=False, verbosity=0)
-    prepared = first_run.prepare(home, options.watch, with_agent=options.agent)
+    prepared = first_run.prepare(home, options.watch, _loopback_url(options), with_agent=options.agent)
     connections.close_all()
     supervisor.start(Program("web", programs.web(options.host, options.port), environment))
     supervisor.start(Program("worker", programs.worker(), environment))
