@@ -81,7 +81,7 @@ def _runs(*command: object) -> bool:
 
 
 def _pip(*arguments: str) -> None:
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet"]
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, "-qq"]
     if subprocess.run(command, check=False).returncode:
         raise CannotInstall(
             "pip could not install the locked packages (see above). The first installation needs a package index: check the "
