@@ -115,7 +115,7 @@ def _ensure_key(agent: LocalAgent) -> None:
     if agent.key_file.exists() and _is_taken(agent.key_file.read_text().strip()):
         return
     keys.revoke(row.keys.filter(revoked_at=None))
-    _, secret = keys.create_key(KeyKind.AGENT, keys.Scope(agent=row), name="local agent", created_by="manage.py up")
+    _, secret = keys.create_key(KeyKind.AGENT, agent=row, name="local agent", created_by="manage.py up")
     keep_secret(agent.key_file, secret)
 
 

@@ -47,7 +47,7 @@ class World:
         pipe: dict[str, Any] | None = None,
     ) -> None:
         name = f"t{uuid.uuid4().hex[:10]}"
-        from apps.pipes.keys import Scope, create_key  # here, so that unit tests of other areas never load it
+        from apps.pipes.keys import create_key  # here, so that unit tests of other areas never load it
 
         self.server = server
         self.receiver = Receiver.objects.create(slug=f"{name}-receiver")
@@ -56,7 +56,7 @@ class World:
         self.pipe = self.pipes[0]
         self._keys = [self._receiver_key(pipe) for pipe in self.pipes]
         self.key = self._keys[0]
-        self.query_key = create_key(KeyKind.QUERY, Scope(views=[self.view]))[1]
+        self.query_key = create_key(KeyKind.QUERY, views=[self.view])[1]
         self.reader = Reader(server.url, self.view.slug, self.query_key)
         self._clients: list[V2Client] = []
 
@@ -77,7 +77,7 @@ class World:
         return pipe
 
     def _receiver_key(self, pipe: Pipe) -> str:
-        from apps.pipes.keys import Scope, create_key
+        from apps.pipes.keys import create_key
 
-        secret: str = create_key(KeyKind.RECEIVER, Scope(receiver=self.receiver, pipes=[pipe]))[1]
+        secret: str = create_key(KeyKind.RECEIVER, receiver=self.receiver, pipes=[pipe])[1]
         return secret
