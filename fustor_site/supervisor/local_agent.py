@@ -1,4 +1,4 @@
-"""The agent of this machine: enrolled on a directory with a pipe, a view and a key of its own. Used by first_run and up."""
+"""The agent of this machine: enrolled on a directory with a pipe, a view and a key of its own. Used by up."""
 
 import itertools
 import sys
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.pipes.config.document import AgentDoc, AgentPipeDoc, Document, PipeDoc, ReceiverDoc, SenderDoc, SourceDoc, ViewDoc
-from apps.pipes.config.render import render
-from apps.pipes.config.service import Author, Wanted, change
 from django.conf import settings
 from msgspec import structs
 
 from apps.pipes import keys
+from apps.pipes.config.document import AgentDoc, AgentPipeDoc, Document, PipeDoc, ReceiverDoc, SenderDoc, SourceDoc, ViewDoc
+from apps.pipes.config.render import render
+from apps.pipes.config.service import Author, Wanted, change
 from apps.pipes.models import Agent, AgentPipe, KeyKind, Source
 from apps.runtime import clock
 from apps.runtime.problems import Unauthorized
@@ -62,7 +62,7 @@ def enrol(home: Path, watch: Path | None, url: str) -> LocalAgent:
     """
     directory = watch or _last_watched() or make_sample_tree(home / "sample")
     if not directory.is_dir():
-        raise FileNotFoundError(directory)
+        raise FileNotFoundError(str(directory))
     name = _name_of(directory)
     change(Wanted(_missing(render(), name, directory, url)), Author("manage.py up", f"Local agent on {directory}"))
     agent = LocalAgent(AGENT, name, name, directory, home / "agent")

@@ -1,4 +1,4 @@
-"""A small sample tree to watch when no directory is given: enough to see a live view at once. Used by first_run."""
+"""A small sample tree to watch when no directory is given: enough to see a live view at once. Used by local_agent."""
 
 from pathlib import Path
 

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from fustor_site.supervisor import broker, first_run, ports, programs
+from fustor_site.supervisor import administrator, broker, ports, programs
 from fustor_site.supervisor.home import HomeInUse, HomeLock
+from fustor_site.supervisor.local_agent import LocalAgent, enrol
 from fustor_site.supervisor.output import Output
 from fustor_site.supervisor.supervisor import NotComingUp, Program, Stopped, Supervisor
 
@@ -90,16 +91,24 @@ def _start(supervisor: Supervisor, options: Options, home: Path) -> None:
     supervisor.wait_for(_broker_answers, 15, f"Redis on {settings.FUSTOR_REDIS_URL}")
     supervisor.output.say("preparing the database …")
     call_command("migrate", interactive=False, verbosity=0)
-    prepared = first_run.prepare(home, options.watch, _loopback_url(options), with_agent=options.agent)
+    agent = _enrol(options, home) if options.agent else None
     connections.close_all()
     supervisor.start(Program("web", programs.web(options.host, options.port), environment))
     supervisor.start(Program("worker", programs.worker(), environment))
     supervisor.wait_for(lambda: _is_ready(options), READY_SECONDS, f"the server on {options.url}")
-    if prepared.agent:
-        supervisor.start(
-            Program("agent", prepared.agent.command(_loopback_url(options)), environment | prepared.agent.environment())
-        )
-    supervisor.output.plain(_announcement(options, prepared))
+    if agent:
+        supervisor.start(Program("agent", agent.command(_loopback_url(options)), environment | agent.environment()))
+    # not before everything else went well: the password is shown once, and must not get lost with a failed start
+    password = administrator.ensure(os.environ.get("FUSTOR_ADMIN_PASSWORD") or None)
+    connections.close_all()
+    supervisor.output.plain(_announcement(options, agent, password))
+
+
+def _enrol(options: Options, home: Path) -> LocalAgent:
+    try:
+        return enrol(home, options.watch, _loopback_url(options))
+    except FileNotFoundError as error:
+        raise NotComingUp(f"{error.args[0]} was watched last time and is gone. Name another: make run WATCH=dir") from error
 
 
 def _environment(options: Options, home: Path) -> dict[str, str]:
@@ -145,16 +154,11 @@ def _loopback_url(options: Options) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
 
 
-def _announcement(options: Options, prepared: first_run.Prepared) -> str:
-    lines = ["", f"Fustor is up: {options.url}/"]
-    if prepared.password:
-        lines.append(f"  log in as admin with the password {prepared.password} (shown this once)")
-    else:
-        lines.append(
-            f"  log in as admin with {'FUSTOR_ADMIN_PASSWORD' if os.environ.get('FUSTOR_ADMIN_PASSWORD') else 'your password'}"
-        )
-    if prepared.agent:
-        lines.append(f"  {prepared.agent.watch} as a live tree: {options.url}/views/{prepared.agent.view_id}/tree/")
-        lines.append(f"  the same for programs: {options.url}/api/v1/views/{prepared.agent.view_id}/tree (with a query key)")
-    lines.append("  Ctrl-C stops everything.")
-    return "\n".join([*lines, ""])
+def _announcement(options: Options, agent: LocalAgent | None, password: str | None) -> str:
+    login = f"the password {password} (shown this once)" if password else "your password"
+    lines = ["", f"Fustor is up: {options.url}/", f"  log in as admin with {login}"]
+    if agent:
+        lines.append(f"  {agent.watch} as a live tree: {options.url}/views/{agent.view_id}/tree/")
+        lines.append(f"  the same for programs: {options.url}/api/v1/views/{agent.view_id}/tree")
+        lines.append("  a key for programs: manage.py create_key --kind query --all-views --plain")
+    return "\n".join([*lines, "  Ctrl-C stops everything.", ""])

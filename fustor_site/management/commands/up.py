@@ -13,8 +13,6 @@ class Command(BaseCommand):
     """Reads the command line; the work is in fustor_site.supervisor."""
 
     help = "Start web server, worker, broker and a local agent, and keep them running until Ctrl-C."
-    # migrations are applied by the command itself
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The flags, also Make variables of the same name."""
