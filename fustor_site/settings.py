@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from kombu import Queue
 
+from fustor_site import schedule
 from fustor_site.logs import configure_structlog, logging_config
 from fustor_site.supervisor import broker
 
@@ -148,6 +150,15 @@ FUSTOR_LANES = {
     "query": env.int("FUSTOR_QUERY_THREADS", default=4),
 }
 
+# sessions: bounds of the timeout in seconds (R26); how long a heartbeat may wait in memory before the database knows it
+FUSTOR_SESSION_TIMEOUT_MIN = env.int("FUSTOR_SESSION_TIMEOUT_MIN", default=1)
+FUSTOR_SESSION_TIMEOUT_MAX = env.int("FUSTOR_SESSION_TIMEOUT_MAX", default=3600)
+FUSTOR_BEAT_FLUSH_SECONDS = env.float("FUSTOR_BEAT_FLUSH_SECONDS", default=0.25)
+# ingestion: most bytes of one body, and of all bodies that one web process holds at a time (R31)
+FUSTOR_MAX_BODY_BYTES = env.int("FUSTOR_MAX_BODY_BYTES", default=64 * 1024 * 1024)
+FUSTOR_INGEST_INFLIGHT_BYTES = env.int("FUSTOR_INGEST_INFLIGHT_BYTES", default=128 * 1024 * 1024)
+FUSTOR_HISTORY_DAYS = env.int("FUSTOR_HISTORY_DAYS", default=30)
+
 FUSTOR_REDIS_URL = env.str("FUSTOR_REDIS_URL", default="") or broker.address(FUSTOR_HOME)
 _is_socket = urlsplit(FUSTOR_REDIS_URL).scheme == "unix"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": FUSTOR_REDIS_URL}}
@@ -160,6 +171,10 @@ CHANNEL_LAYERS = {
 
 CELERY_BROKER_URL = f"redis+socket://{urlsplit(FUSTOR_REDIS_URL).path}" if _is_socket else FUSTOR_REDIS_URL
 CELERY_TASK_DEFAULT_QUEUE = "default"
+# a worker without -Q takes both; an agent's own queue `agent.<id>` is made when the first job is sent to it
+CELERY_TASK_QUEUES = (Queue("default"), Queue("housekeeping"))
+CELERY_TASK_ROUTES = {"apps.*.tasks.*": {"queue": "housekeeping"}}
+CELERY_BEAT_SCHEDULE = schedule.BEAT
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_RESULT_BACKEND = None
@@ -227,7 +242,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
 SECURE_HSTS_PRELOAD = TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("FUSTOR_BEHIND_PROXY", default=False) else None
 # the receiver's own limit decides for batches (413 names it); this is the end for everything else
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("FUSTOR_MAX_BODY_BYTES", default=64 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = FUSTOR_MAX_BODY_BYTES
 
 configure_structlog()
 LOGGING = logging_config(env.str("FUSTOR_LOG_FORMAT", default="console"), env.str("FUSTOR_LOG_LEVEL", default="INFO"))

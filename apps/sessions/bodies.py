@@ -14,9 +14,7 @@ def check_content_type(header: str) -> None:
     """Raise Unsupported (415) unless the header says JSON, or says nothing."""
     media_type = header.partition(";")[0].strip().lower()
     if media_type not in JSON_TYPES and not media_type.endswith("+json"):
-        raise Unsupported(
-            f"Content-Type {media_type!r} is not spoken here.", field="Content-Type", fix="Send application/json."
-        )
+        raise Unsupported(f"Content-Type {media_type!r} is not spoken here.", field="Content-Type", fix="Send application/json.")
 
 
 def check_size(size: int, limit: int) -> None:

@@ -119,6 +119,4 @@ class ConfigReport(models.Model):
 
     class Meta:
         ordering = ("agent_name", "filename")
-        constraints = (
-            models.UniqueConstraint(fields=("pipe", "agent_name", "filename"), name="one_config_report_per_file"),
-        )
+        constraints = (models.UniqueConstraint(fields=("pipe", "agent_name", "filename"), name="one_config_report_per_file"),)

@@ -1,0 +1,127 @@
+"""`/pipe/jobs/{id}`: what the worker that runs a job says: lease, progress, finish. With the key of the job's pipe."""
+
+from typing import Any, Literal
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from apps.pipes.principals import KeyPrincipal
+from apps.runtime.lanes import Lane, run
+from apps.runtime.problems import NotFound
+from apps.sessions.api.callers import pusher
+from apps.sessions.models import Job
+from apps.sessions.schemas import Tolerant
+from apps.sessions.services import jobs
+
+router = Router()
+
+
+class LeaseRequest(Tolerant):
+    """Who wants to run the job."""
+
+    worker: str = Field(min_length=1, max_length=255)
+    session_id: str | None = None
+
+
+class LeaseAnswer(Schema):
+    """The job is yours for `lease_seconds`; progress renews it."""
+
+    job_id: str
+    kind: str
+    path: str
+    recursive: bool
+    attempt: int
+    lease_seconds: int
+    session_id: str
+    task_id: str
+    epoch: int
+    audit_id: str
+
+
+class ProgressRequest(Tolerant):
+    """How far it is."""
+
+    found: int = Field(default=0, ge=0)
+    per_second: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    depth: int = Field(default=0, ge=0)
+    directory: str = Field(default="", max_length=8192)
+    log: str = Field(default="", max_length=65_536)
+
+
+class ProgressAnswer(Schema):
+    """`cancel`: stop now and finish as CANCELLED."""
+
+    cancel: bool
+    lease_seconds: int
+
+
+class FinishRequest(Tolerant):
+    """How it ended."""
+
+    state: Literal["DONE", "FAILED", "CANCELLED"]
+    counts: dict[str, Any] = {}
+    error: str = ""
+
+
+class FinishAnswer(Schema):
+    """The state that the job has now."""
+
+    job_id: str
+    state: str
+
+
+@router.post("/jobs/{job_id}/lease", response=LeaseAnswer)
+async def lease(request: HttpRequest, job_id: str, wish: LeaseRequest) -> dict[str, Any]:
+    """Take a job."""
+    return await run(Lane.CONTROL, _lease, pusher(request), job_id, wish)
+
+
+def _lease(principal: KeyPrincipal, job_id: str, wish: LeaseRequest) -> dict[str, Any]:
+    with transaction.atomic():
+        job = jobs.lease(_own_job(principal, job_id), wish.worker, wish.session_id)
+    assert job.session is not None
+    return {
+        "job_id": str(job.id),
+        "kind": job.kind,
+        "path": job.path,
+        "recursive": job.recursive,
+        "attempt": job.attempt,
+        "lease_seconds": jobs.LEASE_SECONDS,
+        "session_id": str(job.session.id),
+        "task_id": job.task_id,
+        "epoch": job.epoch,
+        "audit_id": f"{job.id.hex}-{job.attempt}",
+    }
+
+
+@router.post("/jobs/{job_id}/progress", response=ProgressAnswer)
+async def progress(request: HttpRequest, job_id: str, said: ProgressRequest) -> dict[str, Any]:
+    """How far a job is."""
+    return await run(Lane.CONTROL, _progress, pusher(request), job_id, said)
+
+
+def _progress(principal: KeyPrincipal, job_id: str, said: ProgressRequest) -> dict[str, Any]:
+    with transaction.atomic():
+        cancel = jobs.progress(_own_job(principal, job_id), jobs.Progress(**said.model_dump()))
+    return {"cancel": cancel, "lease_seconds": jobs.LEASE_SECONDS}
+
+
+@router.post("/jobs/{job_id}/finish", response=FinishAnswer)
+async def finish(request: HttpRequest, job_id: str, said: FinishRequest) -> dict[str, Any]:
+    """A job is over."""
+    return await run(Lane.CONTROL, _finish, pusher(request), job_id, said)
+
+
+def _finish(principal: KeyPrincipal, job_id: str, said: FinishRequest) -> dict[str, Any]:
+    with transaction.atomic():
+        job = _own_job(principal, job_id)
+        jobs.finish(job, Job.State(said.state), counts=said.counts, error=said.error)
+    return {"job_id": str(job.id), "state": job.state}
+
+
+def _own_job(principal: KeyPrincipal, job_id: str) -> Job:
+    job = jobs.find(job_id)
+    if not principal.may_push(job.pipe):
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job

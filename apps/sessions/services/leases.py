@@ -1,0 +1,59 @@
+"""What was lost: jobs whose lease ran out, whose agent went, whose deadline passed. Called by tasks every second or so.
+
+The broker took 95 s to give back a killed worker's message; so our leases decide, and the broker only carries.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from apps.runtime.clock import now_datetime
+from apps.sessions.models import Job
+from apps.sessions.services import jobs
+from apps.sessions.services.scans import leader_of
+
+MOST_ATTEMPTS = 2
+CANCEL_PATIENCE = timedelta(seconds=10)
+
+
+def recover() -> int:
+    """Requeue or end every job that nobody runs any more; how many were touched."""
+    touched = 0
+    for job in _lost():
+        with transaction.atomic():
+            touched += _recover_one(job)
+    return touched
+
+
+def _lost() -> list[Job]:
+    moment = now_datetime()
+    lease_lost = Q(state__in=(Job.State.LEASED, Job.State.RUNNING), lease_until__lte=moment)
+    too_late = Q(deadline__lte=moment)
+    orphaned = Q(session__isnull=True) | Q(session__ended_at__isnull=False)
+    lost = Job.objects.filter(lease_lost | too_late | orphaned, state__in=Job.OPEN)
+    return list(lost.select_related("session__pipe", "tree__view", "pipe"))
+
+
+def _recover_one(job: Job) -> bool:
+    moment = now_datetime()
+    if job.cancel_requested:
+        return jobs.finish(job, Job.State.CANCELLED, error="Cancelled; its worker did not answer any more.")
+    if job.deadline is not None and job.deadline <= moment:
+        return jobs.finish(job, Job.State.EXPIRED, error="Not finished before its deadline.")
+    if job.session is None or job.session.ended_at is not None:
+        return _without_session(job)
+    if job.attempt >= MOST_ATTEMPTS:
+        return jobs.finish(job, Job.State.FAILED, error=f"Its worker {job.worker or '(unnamed)'} was lost, for the second time.")
+    jobs.requeue(job, job.session, f"The worker {job.worker or '(unnamed)'} was lost.")
+    return True
+
+
+def _without_session(job: Job) -> bool:
+    """A scan goes to whoever leads now; a phase ends, for the new leader gets its own where one is needed."""
+    successor = leader_of(job.tree) if job.tree is not None else None
+    if job.kind == Job.Kind.SCAN and successor is not None and job.attempt < MOST_ATTEMPTS:
+        jobs.requeue(job, successor, f"{job.task_id} went away before it was done.")
+        return True
+    why = f"The session of {job.task_id} ended before it was done"
+    return jobs.finish(job, Job.State.EXPIRED, error=why + (", and nobody else can do it." if successor is None else "."))

@@ -1,0 +1,38 @@
+"""Housekeeping of this app, as Celery tasks on the queue `housekeeping`. The schedule stands in fustor_site.settings.
+
+Each task is safe to run twice at once and to be missed: whoever comes later finds what is still to do.
+"""
+
+from celery import shared_task
+
+from apps.sessions.services import commands, delivery, leadership, leases, phases, retention, scans, sessions
+
+
+@shared_task
+def expire_sessions() -> None:
+    """End silent sessions and fill leaderless trees (R24): every second."""
+    sessions.expire()
+    sessions.end_switched_off()
+    leadership.restore()
+
+
+@shared_task
+def keep_jobs_moving() -> None:
+    """Plan due phases, deliver what is stuck, recover what was lost (R45): every other second."""
+    leases.recover()
+    commands.end_overdue()
+    delivery.send_again()
+    phases.plan()
+    scans.ask_rechecks()
+
+
+@shared_task
+def forget_received() -> None:
+    """Drop expired marks of received batches: every minute."""
+    retention.forget_received()
+
+
+@shared_task
+def forget_history() -> None:
+    """Drop history past its retention: every hour."""
+    retention.forget_history()
