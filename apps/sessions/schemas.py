@@ -3,15 +3,19 @@
 from typing import Any, Literal
 
 from ninja import Field, Schema
+from pydantic import BaseModel, ConfigDict
 
 
-class Tolerant(Schema):
-    """Unknown fields of newer or older agents are no error."""
+class Request(BaseModel):
+    """A JSON object; unknown fields of newer or older agents are no error.
 
-    model_config = {"extra": "ignore"}
+    Not Ninja's Schema: that one takes anything with attributes for a body, a list too.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
 
-class SessionRequest(Tolerant):
+class SessionRequest(Request):
     """Open a session. `task_id` is `<agent id>:<agent pipe id>`."""
 
     task_id: str = Field(min_length=1, max_length=255)
@@ -61,7 +65,7 @@ class SessionAnswer(Schema):
     commands: list[CommandOut]
 
 
-class CommandReport(Tolerant):
+class CommandReport(Request):
     """The agent's word on a command that it was given."""
 
     id: str
@@ -70,7 +74,7 @@ class CommandReport(Tolerant):
     error: str = ""
 
 
-class HeartbeatRequest(Tolerant):
+class HeartbeatRequest(Request):
     """I am alive, and this is how I am. `agent_status.state` is a PipeState as text or number."""
 
     can_realtime: bool = False
@@ -128,12 +132,13 @@ class EventsAnswer(Schema):
     rejected: list[Rejected] = []
 
 
-class AuditCall(Tolerant):
+class AuditCall(Request):
     """Which session and which audit; an old agent sends no body at all."""
 
     session_id: str | None = None
     audit_id: str | None = Field(default=None, max_length=100)
-    started_ms: float | None = Field(default=None, allow_inf_nan=False)
+    started_ms: float | None = Field(default=None, allow_inf_nan=False, description="On the clock of the agent's events")
+    sent_at: float | None = Field(default=None, allow_inf_nan=False, description="ms on the agent's monotonic clock")
     root_id: str | None = Field(default=None, max_length=200)
     manifest: dict[str, Any] | None = None
 
@@ -145,7 +150,7 @@ class AuditAnswer(Schema):
     drivers_handled: int
 
 
-class SentinelUpdate(Tolerant):
+class SentinelUpdate(Request):
     """What a re-check found."""
 
     path: str
@@ -154,7 +159,7 @@ class SentinelUpdate(Tolerant):
     status: Literal["exists", "missing"] = "exists"
 
 
-class SentinelFeedback(Tolerant):
+class SentinelFeedback(Request):
     """The outcome of sentinel tasks."""
 
     type: str = "suspect_update"

@@ -1,13 +1,13 @@
 """One status per object: level, label, reason in words, what to do. Pure; the only place where a status is decided.
 
-Used by the console, the API and alerts. Each function takes plain facts (gathered by services.facts) and walks its causes in order of
-precedence: the first that holds is the status.
+Used by the console, the API and alerts. Each function takes plain facts (gathered by services.facts) and lists its causes in
+order of precedence: the first that holds is the status.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fustor_schema.pipestate import PHASES, PipeState, label, lifecycle
+from fustor_schema.pipestate import PipeState, label, lifecycle
 
 
 class Level(StrEnum):
@@ -31,6 +31,11 @@ class Status:
     fix: str = ""
 
 
+def _first(otherwise: Status, *causes: tuple[object, Status]) -> Status:
+    """The status of the first cause that holds."""
+    return next((status for holds, status in causes if holds), otherwise)
+
+
 @dataclass(frozen=True)
 class SessionFacts:
     """What decides the status of a session. Times in seconds."""
@@ -46,34 +51,50 @@ class SessionFacts:
 
 
 def of_session(facts: SessionFacts) -> Status:
-    """Ended, lost, silent, in error, working, live."""
-    if facts.ended:
-        return Status(Level.OFF, "Ended", f"The session is over: {facts.end_cause}." if facts.end_cause else "")
-    if facts.source_lost:
-        return Status(Level.BAD, "Source lost", facts.source_lost, "Mount the storage again; nothing is deleted meanwhile.")
-    if facts.idle_seconds > facts.timeout_seconds:
-        return Status(Level.BAD, "Silent", f"No sign of life for {facts.idle_seconds:.0f} s.", "Look at the agent's host and log.")
-    if lifecycle(facts.state) == PipeState.ERROR:
-        return Status(Level.BAD, "Error", "The agent reports an error on this pipe.", "Open the agent's page for its message.")
-    if facts.idle_seconds > 0.75 * facts.timeout_seconds:
-        return Status(Level.WARN, "Late", f"No sign of life for {facts.idle_seconds:.0f} s of {facts.timeout_seconds:.0f} s.")
-    return _of_reported_state(facts)
+    """Ended, source lost, silent, in error, late; else what the agent reports."""
+    idle = f"No sign of life for {facts.idle_seconds:.0f} s of {facts.timeout_seconds:.0f} s."
+    over = f"The session is over: {facts.end_cause}." if facts.end_cause else ""
+    return _first(
+        _of_reported_state(facts),
+        (facts.ended, Status(Level.OFF, "Ended", over)),
+        (
+            facts.source_lost,
+            Status(Level.BAD, "Source lost", facts.source_lost, "Mount the storage again; nothing is deleted meanwhile."),
+        ),
+        (
+            facts.idle_seconds > facts.timeout_seconds,
+            Status(Level.BAD, "Silent", idle, "Look at the agent's service and log on its host."),
+        ),
+        (
+            lifecycle(facts.state) == PipeState.ERROR,
+            Status(Level.BAD, "Error", "The agent reports an error on this pipe.", "Open the agent's page for its message."),
+        ),
+        (facts.idle_seconds > 0.75 * facts.timeout_seconds, Status(Level.WARN, "Late", idle)),
+    )
 
 
 def _of_reported_state(facts: SessionFacts) -> Status:
     role = "Leader" if facts.leads else "Follower"
-    phases = facts.state & PHASES
-    if facts.state & PipeState.RECONNECTING:
-        return Status(Level.WARN, f"{role}, reconnecting", "The agent lost touch and is trying again.")
-    if lifecycle(facts.state) == PipeState.PAUSED:
-        return Status(Level.OFF, f"{role}, paused", "The agent has paused this pipe.", "Resume it from the agent's page.")
-    if phases & (PipeState.SNAPSHOT | PipeState.AUDIT):
-        return Status(Level.BUSY, f"{role}, {label(phases).lower().replace('|', ' + ')}", "It is scanning its source.")
-    if lifecycle(facts.state) in (PipeState.INITIALIZING, PipeState.DRAINING, PipeState.STOPPING):
-        return Status(Level.BUSY, f"{role}, {label(lifecycle(facts.state)).lower()}")
-    if not facts.can_realtime:
-        return Status(Level.OK, role, "It is alive and sends no realtime changes yet.")
-    return Status(Level.OK, f"{role}, live", "It sends changes as they happen.")
+    cycle = lifecycle(facts.state)
+    scans = facts.state & (PipeState.SNAPSHOT | PipeState.AUDIT)
+    scanning = f"{role}, {label(scans).lower().replace('|', ' + ')}"
+    return _first(
+        Status(Level.OK, f"{role}, live", "It sends changes as they happen."),
+        (
+            facts.state & PipeState.RECONNECTING,
+            Status(Level.WARN, f"{role}, reconnecting", "The agent lost touch and is trying again."),
+        ),
+        (
+            cycle == PipeState.PAUSED,
+            Status(Level.OFF, f"{role}, paused", "The agent has paused this pipe.", "Resume it from the agent's page."),
+        ),
+        (scans, Status(Level.BUSY, scanning, "It is scanning its source.")),
+        (
+            cycle in (PipeState.INITIALIZING, PipeState.DRAINING, PipeState.STOPPING),
+            Status(Level.BUSY, f"{role}, {label(cycle).lower()}"),
+        ),
+        (not facts.can_realtime, Status(Level.OK, role, "It is alive and sends no realtime changes yet.")),
+    )
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,6 @@ class AgentFacts:
     """What decides the status of an agent."""
 
     enabled: bool = True
-    enrolled: bool = True
     live_sessions: int = 0
     sessions_in_error: int = 0
     ever_seen: bool = False
@@ -91,18 +111,24 @@ class AgentFacts:
 
 def of_agent(facts: AgentFacts) -> Status:
     """Disabled, never seen, away, in error, outdated, connected."""
-    if not facts.enabled:
-        return Status(Level.OFF, "Disabled", "A person switched this agent off.", "Enable it to let it connect.")
-    if not facts.ever_seen:
-        return Status(Level.UNKNOWN, "Never seen", "It has not connected yet.", "Run the enrolment command on its host.")
-    if not facts.live_sessions:
-        ago = _span(facts.seen_seconds_ago)
-        return Status(Level.BAD, "Away", f"No live session; last seen {ago} ago.", "Look at the agent's service on its host.")
-    if facts.sessions_in_error:
-        return Status(Level.BAD, "Error", f"{facts.sessions_in_error} of its pipes report an error.", "Open the agent's pipes.")
-    if facts.config_outdated:
-        return Status(Level.WARN, "Configuration outdated", "It runs an older configuration than the one wanted.", "Reload it.")
-    return Status(Level.OK, "Connected", _plural(facts.live_sessions, "live session"))
+    away = f"No live session; last seen {_span(facts.seen_seconds_ago)} ago."
+    return _first(
+        Status(Level.OK, "Connected", _plural(facts.live_sessions, "live session")),
+        (not facts.enabled, Status(Level.OFF, "Disabled", "A person switched this agent off.", "Enable it to let it connect.")),
+        (
+            not facts.ever_seen,
+            Status(Level.UNKNOWN, "Never seen", "It has not connected yet.", "Run the enrolment command on its host."),
+        ),
+        (not facts.live_sessions, Status(Level.BAD, "Away", away, "Look at the agent's service on its host.")),
+        (
+            facts.sessions_in_error,
+            Status(Level.BAD, "Error", f"{_plural(facts.sessions_in_error, 'pipe')} in error.", "Open the agent's pipes."),
+        ),
+        (
+            facts.config_outdated,
+            Status(Level.WARN, "Configuration outdated", "It runs an older configuration than the one wanted.", "Reload it."),
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -120,24 +146,31 @@ class PipeFacts:
 
 
 def of_pipe(facts: PipeFacts) -> Status:
-    """Disabled, receiver disabled, paused, without view, without agent, without leader, the leader's trouble, first snapshot, live."""
-    if not facts.enabled:
-        return Status(Level.OFF, "Disabled", "A person switched this pipe off.", "Enable it.")
-    if not facts.receiver_enabled:
-        return Status(Level.OFF, "Receiver disabled", "Its receiver is switched off, so no key works.", "Enable the receiver.")
-    if facts.paused:
-        return Status(Level.OFF, "Paused", "Events are refused until it is resumed; agents keep them.", "Resume it.")
-    if not facts.views:
-        return Status(Level.WARN, "Feeds no view", "What comes in goes nowhere.", "Connect a view to the pipe.")
-    if not facts.live_sessions:
-        return Status(Level.BAD, "No agent", "No agent is connected.", "Start an agent with a key of this pipe.")
-    if not facts.has_leader:
-        return Status(Level.WARN, "No leader", "Sessions are live and none leads its view yet.", "It settles within a second.")
-    if facts.leader is not None and facts.leader.level in (Level.BAD, Level.WARN):
-        return Status(facts.leader.level, f"Leader: {facts.leader.label}", facts.leader.reason, facts.leader.fix)
-    if not facts.snapshot_complete:
-        return Status(Level.BUSY, "First snapshot", "The first full scan is not complete, so its view answers 503.")
-    return Status(Level.OK, "Live", _plural(facts.live_sessions, "live session"))
+    """What is switched off comes first, then what is missing, then the leader's trouble, then the first snapshot."""
+    leader = facts.leader or Status(Level.OK, "")
+    return _first(
+        Status(Level.OK, "Live", _plural(facts.live_sessions, "live session")),
+        (not facts.enabled, Status(Level.OFF, "Disabled", "A person switched this pipe off.", "Enable it.")),
+        (
+            not facts.receiver_enabled,
+            Status(Level.OFF, "Receiver disabled", "Its receiver is switched off, so no key works.", "Enable the receiver."),
+        ),
+        (facts.paused, Status(Level.OFF, "Paused", "Events are refused until it is resumed; agents keep them.", "Resume it.")),
+        (not facts.views, Status(Level.WARN, "Feeds no view", "What comes in goes nowhere.", "Connect a view to the pipe.")),
+        (
+            not facts.live_sessions,
+            Status(Level.BAD, "No agent", "No agent is connected.", "Start an agent with a key of this pipe."),
+        ),
+        (
+            not facts.has_leader,
+            Status(Level.WARN, "No leader", "Sessions are live and none leads its view yet.", "It settles within a second."),
+        ),
+        (leader.level in (Level.BAD, Level.WARN), Status(leader.level, f"Leader: {leader.label}", leader.reason, leader.fix)),
+        (
+            not facts.snapshot_complete,
+            Status(Level.BUSY, "First snapshot", "The first full scan is not complete, so its view answers 503."),
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -157,27 +190,30 @@ class ViewFacts:
 
 
 def of_view(facts: ViewFacts) -> Status:
-    """Disabled, source lost, full, held deletions, not fed, never complete, offline, without leader, gaps, live."""
-    if not facts.enabled:
-        return Status(Level.OFF, "Disabled", "A person switched this view off.", "Enable it.")
-    if facts.source_lost:
-        return Status(Level.BAD, "Source lost", facts.source_lost, "Mount the storage again; nothing is deleted meanwhile.")
-    if facts.capacity_exceeded:
-        return Status(Level.BAD, "Full", "Its limit of nodes is reached; new ones are refused.", "Raise max_nodes of the view.")
-    if facts.audits_held:
-        return Status(Level.BAD, "Deletions held", "An audit would delete a great deal.", "Approve it on the consistency page.")
-    if not facts.fed:
-        return Status(Level.WARN, "Not fed", "No pipe feeds this view.", "Connect a pipe to it.")
-    if not facts.snapshot_complete:
-        return _before_snapshot(facts)
-    if not facts.live_sessions:
-        since = _span(facts.offline_seconds)
-        return Status(Level.WARN, "Offline", f"No agent for {since}; it is served as last known.", "Start an agent.")
-    if not facts.leader:
-        return Status(Level.WARN, "Degraded", "No session leads it just now.", "It settles within a second.")
-    if facts.open_gaps:
-        return Status(Level.WARN, "Gaps", f"{_plural(facts.open_gaps, 'part')} unverified until scanned again.")
-    return Status(Level.OK, "Live", "It is kept up to date.")
+    """What is switched off, then what endangers the picture, then what keeps it from being fresh."""
+    offline = f"No agent for {_span(facts.offline_seconds)}; it is served as last known."
+    gaps = f"{_plural(facts.open_gaps, 'part')} unverified until scanned again."
+    return _first(
+        Status(Level.OK, "Live", "It is kept up to date."),
+        (not facts.enabled, Status(Level.OFF, "Disabled", "A person switched this view off.", "Enable it.")),
+        (
+            facts.source_lost,
+            Status(Level.BAD, "Source lost", facts.source_lost, "Mount the storage again; nothing is deleted meanwhile."),
+        ),
+        (
+            facts.capacity_exceeded,
+            Status(Level.BAD, "Full", "Its limit of nodes is reached; new ones are refused.", "Raise max_nodes of the view."),
+        ),
+        (
+            facts.audits_held,
+            Status(Level.BAD, "Deletions held", "An audit would delete a great deal.", "Approve it on the consistency page."),
+        ),
+        (not facts.fed, Status(Level.WARN, "Not fed", "No pipe feeds this view.", "Connect a pipe to it.")),
+        (not facts.snapshot_complete, _before_snapshot(facts)),
+        (not facts.live_sessions, Status(Level.WARN, "Offline", offline, "Start an agent.")),
+        (not facts.leader, Status(Level.WARN, "Degraded", "No session leads it just now.", "It settles within a second.")),
+        (facts.open_gaps, Status(Level.WARN, "Gaps", gaps)),
+    )
 
 
 def _before_snapshot(facts: ViewFacts) -> Status:
@@ -194,7 +230,6 @@ class JobFacts:
     error: str = ""
     cancel_requested: bool = False
     delivery: str = ""
-    waited_seconds: float = 0.0
     attempt: int = 1
 
 

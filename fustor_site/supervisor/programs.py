@@ -18,7 +18,7 @@ def worker(concurrency: int = 4) -> list[str]:
     """
     return [
         *_python("celery"),
-        *("--quiet", "-A", "fustor_site", "worker", "--beat", "--queues", "default"),
+        *("--quiet", "-A", "fustor_site", "worker", "--beat", "--queues", "default,housekeeping"),
         *("--pool", "threads", "--concurrency", str(concurrency)),
         *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
     ]

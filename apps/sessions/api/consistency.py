@@ -1,6 +1,6 @@
 """`/pipe/consistency`: audits and sentinels as agents call them (PROTOCOL: Consistency)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Body, Router
@@ -11,18 +11,17 @@ from apps.sessions.schemas import AuditAnswer, AuditCall, FeedbackAnswer, Sentin
 from apps.sessions.services import consistency
 
 router = Router()
-NO_BODY: Any = Body(None)
 
 
 @router.post("/consistency/audit/start", response=AuditAnswer)
-async def start_audit(request: HttpRequest, call: AuditCall | None = NO_BODY) -> dict[str, Any]:
+async def start_audit(request: HttpRequest, call: Annotated[AuditCall | None, Body()] = None) -> dict[str, Any]:
     """An audit begins."""
     handled = await run(Lane.INGEST, consistency.start_audit, pusher(request), _word(call))
     return {"status": "audit_started", "drivers_handled": handled}
 
 
 @router.post("/consistency/audit/end", response=AuditAnswer)
-async def end_audit(request: HttpRequest, call: AuditCall | None = NO_BODY) -> dict[str, Any]:
+async def end_audit(request: HttpRequest, call: Annotated[AuditCall | None, Body()] = None) -> dict[str, Any]:
     """An audit is over."""
     handled = await run(Lane.INGEST, consistency.end_audit, pusher(request), _word(call))
     return {"status": "audit_ended", "drivers_handled": handled}

@@ -11,13 +11,13 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import NotFound
 from apps.sessions.api.callers import pusher
 from apps.sessions.models import Job
-from apps.sessions.schemas import Tolerant
+from apps.sessions.schemas import Request
 from apps.sessions.services import jobs
 
 router = Router()
 
 
-class LeaseRequest(Tolerant):
+class LeaseRequest(Request):
     """Who wants to run the job."""
 
     worker: str = Field(min_length=1, max_length=255)
@@ -39,7 +39,7 @@ class LeaseAnswer(Schema):
     audit_id: str
 
 
-class ProgressRequest(Tolerant):
+class ProgressRequest(Request):
     """How far it is."""
 
     found: int = Field(default=0, ge=0)
@@ -56,7 +56,7 @@ class ProgressAnswer(Schema):
     lease_seconds: int
 
 
-class FinishRequest(Tolerant):
+class FinishRequest(Request):
     """How it ended."""
 
     state: Literal["DONE", "FAILED", "CANCELLED"]

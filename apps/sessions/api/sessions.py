@@ -19,7 +19,7 @@ from apps.sessions.schemas import (
     SessionRequest,
     TerminatedAnswer,
 )
-from apps.sessions.services import commands, heartbeats, ingest, leadership, sessions
+from apps.sessions.services import commands, heartbeats, leadership, sessions
 from fustor_schema.sources import Role
 
 router = Router()
@@ -93,7 +93,7 @@ def _opened(principal: KeyPrincipal, session: Session) -> dict[str, Any]:
         "pipe_id": session.pipe.slug,
         "view_ids": _view_ids(session.pipe_id, principal),
         "committed_seq": 0,
-        "resume_index": ingest.resume_index(session),
+        "resume_index": sessions.resume_index(session),
         "offset_probe": {"server_ms": now_ms()},
         "commands": commands.deliver(session),
     }

@@ -1,14 +1,15 @@
 """`/views/{view_id}/sessions` and `/views/{view_id}/jobs`: who feeds a view, and what was asked of them."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router
 
 from apps.pipes.principals import Principal
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Forbidden, Invalid, NotFound
 from apps.sessions.models import Job
+from apps.sessions.schemas import Request
 from apps.sessions.services import jobs, overview, scans
 from apps.views.models import View
 from fustor_schema.paths import PathError, normalise
@@ -17,7 +18,7 @@ router = Router()
 MOST_JOBS = 500
 
 
-class ScanRequest(Schema):
+class ScanRequest(Request):
     """Look at a path again."""
 
     path: str = "/"
@@ -49,7 +50,7 @@ def _sessions(principal: Principal, view_id: str) -> dict[str, Any]:
 
 
 @router.get("/{view_id}/jobs")
-async def view_jobs(request: HttpRequest, view_id: str, limit: int = Query(100, ge=1, le=MOST_JOBS)) -> dict[str, Any]:
+async def view_jobs(request: HttpRequest, view_id: str, limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 100) -> dict[str, Any]:
     """The jobs of a view, newest first."""
     return await run(Lane.QUERY, _jobs, reader(request), view_id, limit)
 

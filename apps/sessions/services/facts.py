@@ -50,7 +50,6 @@ def _agent_facts(agent: Agent, sessions: Sequence[Session]) -> status.AgentFacts
     states = [PipeState(session.state) for session in sessions]
     return status.AgentFacts(
         enabled=agent.enabled,
-        enrolled=agent.enrolled_at is not None,
         live_sessions=len(sessions),
         sessions_in_error=sum(lifecycle(state) == PipeState.ERROR for state in states),
         ever_seen=agent.last_seen_at is not None,
@@ -140,7 +139,6 @@ def job_status(job: Job) -> status.Status:
             error=job.error,
             cancel_requested=job.cancel_requested,
             delivery=job.delivery,
-            waited_seconds=now() - job.created_at.timestamp(),
             attempt=job.attempt,
         )
     )

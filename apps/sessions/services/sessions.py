@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from apps.pipes.models import AgentPipe, Pipe
 from apps.pipes.principals import KeyPrincipal
@@ -113,8 +113,15 @@ def _created(principal: KeyPrincipal, pipe: Pipe, wish: Wish, received_ms: int) 
 
 def granted_timeout(wished: int | None, of_pipe: int) -> int:
     """Seconds: the longer of the two, within the server's bounds (R26)."""
-    longest = max(wished or 0, of_pipe)
-    return min(max(longest, settings.FUSTOR_SESSION_TIMEOUT_MIN), settings.FUSTOR_SESSION_TIMEOUT_MAX)
+    shortest: int = settings.FUSTOR_SESSION_TIMEOUT_MIN
+    longest: int = settings.FUSTOR_SESSION_TIMEOUT_MAX
+    return min(max(wished or 0, of_pipe, shortest), longest)
+
+
+def resume_index(session: Session) -> int:
+    """The newest event index (ms) that earlier sessions of the same task committed; 0 when there is none (R28)."""
+    earlier = Session.objects.filter(pipe=session.pipe_id, task_id=session.task_id)
+    return int(earlier.aggregate(newest=Max("last_index"))["newest"] or 0)
 
 
 def _chosen_pipe(principal: KeyPrincipal, pipe_id: str | None) -> Pipe:
