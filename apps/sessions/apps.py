@@ -9,3 +9,9 @@ class SessionsConfig(AppConfig):
     name = "apps.sessions"
     label = "fustor_sessions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Fill the ports of the apps below, which may not import this one."""
+        from apps.sessions.services import plugs
+
+        plugs.connect()

@@ -1,18 +1,18 @@
 """Routers of this app: `router` below /api/v1/pipe for agents, `view_router` below /api/v1/views for readers.
 
-Mounted by fustor_site.routers. Handlers read the request, call one service in the lane it belongs to, and shape the answer.
+fustor_site.routers mounts them with their authentication. Handlers read the request, call one service in the lane it belongs to,
+and shape the answer.
 """
 
 from ninja import Router
 
-from apps.pipes.auth import push_auth, read_auth
 from apps.sessions.api import consistency, events, jobs, pipes, sessions, views
 
 router = Router(tags=["pipe"])
 for part in (sessions.router, events.router, consistency.router, jobs.router, pipes.router):
-    router.add_router("", part, auth=push_auth)
+    router.add_router("", part)
 
 view_router = Router(tags=["views"])
-view_router.add_router("", views.router, auth=read_auth)
+view_router.add_router("", views.router)
 
 __all__ = ["router", "view_router"]

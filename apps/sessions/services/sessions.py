@@ -5,6 +5,7 @@ timeout is ended exactly once, whoever looks at it first: a task, a heartbeat, a
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -221,6 +222,12 @@ def end_switched_off() -> int:
     ended = [end(session, Session.EndCause.DISABLED) for session in off]
     ended += [end(session, Session.EndCause.REVOKED) for session in revoked]
     return sum(ended)
+
+
+def end_of_keys(key_ids: Sequence[int]) -> None:
+    """End the live sessions of revoked keys."""
+    for session in Session.objects.filter(key__in=key_ids, ended_at__isnull=True).select_related("pipe__receiver"):
+        end(session, Session.EndCause.REVOKED)
 
 
 def _idle(candidates: QuerySet[Session]) -> list[Session]:

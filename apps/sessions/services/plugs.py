@@ -1,0 +1,26 @@
+"""What the apps below need from this one: scans and names of sessions for apps.views, the end of
+revoked keys' sessions for apps.pipes. Connected when Django starts."""
+
+from collections.abc import Collection, Mapping
+
+from apps.pipes.ports import when_keys_revoked
+from apps.sessions.models import Session
+from apps.sessions.services import scans, sessions
+from apps.views.ports import SessionLabel, ports
+
+
+def connect() -> None:
+    """Fill the ports."""
+    ports.request_scan = scans.request_scan
+    ports.pending_scan = scans.pending_scan
+    ports.session_labels = session_labels
+    when_keys_revoked(sessions.end_of_keys)
+
+
+def session_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
+    """Names of sessions by their numbers, living and ended; one query."""
+    found = Session.objects.filter(number__in=numbers)
+    return {
+        session.number: SessionLabel(session.agent_name, session.source_uri, session.task_id, session.masked_id)
+        for session in found.only("number", "id", "agent_name", "source_uri", "task_id")
+    }
