@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from apps.pipes.keys import create_key
 from apps.pipes.principals import KeyPrincipal
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from apps.pipes.models import Pipe, PipeView, Receiver
 from apps.runtime import clock
@@ -83,6 +83,6 @@ def time() -> Iterator[clock.ManualClock]:
 
 
 @pytest.fixture(autouse=True)
-def beats_are_written_at_once(settings: SettingsWrapper) -> None:
+def beats_are_written_at_once(settings: Settings) -> None:
     """No background writer in unit tests."""
     settings.FUSTOR_BEAT_FLUSH_SECONDS = 0

@@ -55,7 +55,7 @@ def test_leadership_is_handed_only_to_a_live_follower(site: Site) -> None:
     sessions.end(second, Session.EndCause.CLOSED)
     with pytest.raises(Conflict, match="no live session"):
         leadership.hand_over(site.tree, second, "ada")
-    with pytest.raises(Conflict, match="leads .* already"):
+    with pytest.raises(Conflict, match="already"):
         leadership.hand_over(site.tree, first, "ada")
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.pipes.principals import KeyPrincipal
-from apps.runtime.clock import now, now_datetime
+from apps.runtime.clock import now
 from apps.runtime.problems import Invalid
 from apps.sessions.models import Leadership, Session
-from apps.sessions.services import agents, commands, liveness, sessions
+from apps.sessions.services import commands, liveness, sessions
 from apps.sessions.services.leadership import epochs_of
 from fustor_schema.pipestate import parse
 from fustor_schema.sources import Role
@@ -41,7 +41,6 @@ def heartbeat(principal: KeyPrincipal, session_id: str, said: Beat) -> Pulse:
     session = sessions.require_live(sessions.find(session_id, principal))
     report = liveness.Report(said.can_realtime, _state(said.agent_status), said.agent_status)
     liveness.beat(session, now(), report)
-    agents.still_seen(session.agent_name, now_datetime())
     if said.acknowledged:
         commands.acknowledge(session, said.acknowledged)
     epochs = epochs_of(session) or _after_failover(session)

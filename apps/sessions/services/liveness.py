@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection, transaction
 
 from apps.runtime import hints
 from apps.sessions.models import Session, StateChange
+from apps.sessions.services import agents
 from apps.sessions.transitions import objection
 from fustor_schema.pipestate import PipeState
 
@@ -174,6 +175,7 @@ def _write_one(pending: _Pending) -> None:
     live = Session.objects.filter(number=pending.session.number, ended_at__isnull=True)
     at = datetime.fromtimestamp(pending.at, UTC)
     live.filter(last_active_at__lt=at).update(last_active_at=at)
+    agents.still_seen(pending.session.agent_name, at)
     if pending.report is None:
         return
     report = pending.report
