@@ -87,6 +87,7 @@ def _locked(trees: Iterable[Tree]) -> list[Tree]:
 
 def _leadership(tree: Tree) -> Leadership:
     leadership, _ = Leadership.objects.select_related("session").get_or_create(tree=tree)
+    leadership.tree = tree
     return leadership
 
 
@@ -107,7 +108,7 @@ def _settle_one(tree: Tree, cause: LeadershipCause) -> Leadership | None:
 def _begin_term(tree: Tree, leadership: Leadership, leader: Session, cause: LeadershipCause, actor: str = "") -> None:
     previous = leadership.session.task_id if leadership.session else ""
     # the tree keeps the epoch as well: a leadership row that was lost with its tree's history must not restart at 1
-    leadership.epoch = max(leadership.epoch, tree.epoch) + 1
+    tree.epoch = leadership.epoch = max(leadership.epoch, tree.epoch) + 1
     leadership.session, leadership.since = leader, now_datetime()
     leadership.save()
     _record(tree, leadership, previous, cause, actor)
