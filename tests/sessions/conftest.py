@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from apps.pipes.keys import create_key
-from apps.pipes.principals import KeyPrincipal
 from pytest_django.fixtures import Settings
 
+from apps.pipes.keys import create_key
 from apps.pipes.models import Pipe, PipeView, Receiver
+from apps.pipes.principals import KeyPrincipal
 from apps.runtime import clock
 from apps.sessions.models import Job, Session
 from apps.sessions.services import sessions

@@ -1,4 +1,4 @@
-"""Audit start and end, sentinel tasks and their outcome, as agents call them. The rules live in apps.views."""
+"""Audit start and end as agents call them. The rules of audits live in apps.views.audits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.pipes.principals import KeyPrincipal
-from apps.runtime.clock import now, now_ms
+from apps.runtime.clock import now_ms
 from apps.runtime.problems import Conflict
 from apps.sessions import offsets
 from apps.sessions.models import Job, Leadership, Session
@@ -14,11 +14,9 @@ from apps.sessions.services import agent_phases, sessions
 from apps.sessions.services.leadership import epochs_of
 from apps.sessions.services.origins import origin_of
 from apps.sessions.services.trees import trees_of
-from apps.views import audits, sentinel
+from apps.views import audits
 from apps.views.models import Tree
 from fustor_schema.sources import PROTOCOL_V3
-
-MOST_SENTINEL_PATHS = 500
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def start_audit(principal: KeyPrincipal, word: AuditWord) -> int:
     opened = 0
     for session in _auditors(principal, word):
         with transaction.atomic():
-            locked = _fenced(session)
+            locked = fenced(session)
             epochs = epochs_of(locked)
             started_ms = _server_ms(locked, word.started_ms)
             for tree in _led(locked, epochs):
@@ -60,7 +58,7 @@ def end_audit(principal: KeyPrincipal, word: AuditWord) -> int:
     closed = 0
     for session in _auditors(principal, word):
         with transaction.atomic():
-            locked = _fenced(session)
+            locked = fenced(session)
             epochs = epochs_of(locked)
             for tree in _led(locked, epochs):
                 audits.end(
@@ -93,7 +91,8 @@ def leaders(principal: KeyPrincipal) -> list[Session]:
     return [session for session in found if not sessions.has_gone(session)]
 
 
-def _fenced(session: Session) -> Session:
+def fenced(session: Session) -> Session:
+    """The session, locked until the transaction ends, so that nobody can end it meanwhile. Raises SessionObsolete (419)."""
     locked = Session.objects.select_for_update(of=("self",), no_key=True).select_related("pipe__receiver").get(pk=session.pk)
     return sessions.require_live(locked)
 
@@ -108,27 +107,3 @@ def _server_ms(session: Session, capture_ms: float | None) -> int:
         return now_ms()
     of_clock = offsets.of_monotonic_clock if session.protocol >= PROTOCOL_V3 else offsets.of_wall_clock
     return min(now_ms(), int(capture_ms + of_clock(session.clock).offset_ms))
-
-
-def sentinel_tasks(principal: KeyPrincipal) -> tuple[str, list[str]] | None:
-    """(view id, paths) of suspects to look at again, of the first of the key's views that has any."""
-    for pipe in principal.pipes().order_by("pk"):
-        for tree in trees_of(pipe):
-            paths = sentinel.tasks([tree.pk], now(), MOST_SENTINEL_PATHS)
-            if paths:
-                return tree.view.slug, paths
-    return None
-
-
-def sentinel_feedback(principal: KeyPrincipal, updates: list[dict[str, Any]], session_id: str | None) -> int:
-    """Take the outcome of sentinel tasks; how many trees took it in."""
-    reporters = leaders(principal) if session_id is None else [sessions.require_live(sessions.find(session_id, principal))]
-    updated = 0
-    for session in reporters:
-        with transaction.atomic():
-            locked = _fenced(session)
-            epochs = epochs_of(locked)
-            for tree in trees_of(locked.pipe):
-                sentinel.feedback(tree.pk, origin_of(locked, tree, epochs), updates, now_ms())
-                updated += 1
-    return updated
