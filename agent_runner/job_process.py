@@ -25,10 +25,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a job process is told. `lease` only for a server of protocol 2; else the process leases `job_id` itself."""
+    """What a job process is told. `lease` only for a server of protocol 2; else the process leases `job_id` itself. `parent`: the
+    agent's process id, to notice that it died before this process could ask to be told."""
 
     context: JobContext
     job_id: str
+    parent: int
     log_format: str = "text"
     lease: Lease | None = None
 
@@ -52,7 +54,7 @@ class JobRunner:
         running = self._running.get(job_id)
         if running is not None:
             return running
-        order = Order(context, job_id, self._log_format, lease)
+        order = Order(context, job_id, os.getpid(), self._log_format, lease)
         task = asyncio.create_task(self._run(order), name=f"job {job_id}")
         self._running[job_id] = task
         task.add_done_callback(lambda _: self._running.pop(job_id, None))
@@ -104,6 +106,9 @@ def main() -> int:
     die_with_parent()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     log.setup(order.log_format)
+    if os.getppid() != order.parent:
+        _log.warning("the agent is gone: job not started", job=order.job_id)
+        return 1
     try:
         return asyncio.run(_main(order))
     except AgentProblem as problem:

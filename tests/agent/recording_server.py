@@ -27,6 +27,7 @@ class RecordingServer:
         self.answer_next: list[web.Response] = []
         self.heartbeat_status = 200
         self.session_timeout = 2
+        self.epoch = 1
         self.url = ""
         self._seqs: dict[tuple[str, str], int] = {}
         self._runner: web.AppRunner | None = None
@@ -115,7 +116,7 @@ class RecordingServer:
             "message": "",
         }
         if self.protocol >= 3:
-            answer |= {"protocol": 3, "epoch": 1, "committed_seq": 0, "commands": self.commands, "heartbeat_interval": 0.2}
+            answer |= {"protocol": 3, "epoch": self.epoch, "committed_seq": 0, "commands": self.commands, "heartbeat_interval": 0.2}
         return web.json_response(answer)
 
     async def _whoami(self, request: web.Request) -> web.Response:
@@ -131,7 +132,7 @@ class RecordingServer:
             return web.json_response({"detail": "told to"}, status=status)
         for report in body.get("command_reports", []):
             self.commands = [command for command in self.commands if command["id"] != report["id"]]
-        return web.json_response({"status": "ok", "role": self.role, "commands": self.commands, "epoch": 1})
+        return web.json_response({"status": "ok", "role": self.role, "commands": self.commands, "epoch": self.epoch})
 
     async def _close(self, request: web.Request) -> web.Response:
         self.closed.append(request.match_info["id"])
@@ -171,7 +172,7 @@ class RecordingServer:
             "attempt": 1,
             "lease_seconds": 5,
             "session_id": body.get("session_id", ""),
-            "epoch": 1,
+            "epoch": self.epoch,
             "task_id": task_id,
             "audit_id": f"{job_id}-1",
         }

@@ -56,6 +56,7 @@ class Lister:
         while stack and self._entries < budget:
             subdirectories = self._visit(stack.pop())
             (left if task.shallow else stack).extend(reversed(subdirectories))
+            self._be_polite()
             if self._frame.rows >= FRAME_ROWS or time.monotonic() - self._frame_started > FRAME_SECONDS:
                 self._flush()
         self._frame.left = left + stack
@@ -65,13 +66,12 @@ class Lister:
         self._frame.done = done
         self._write(self._frame)
         self._frame, self._frame_started = frames.Listed(), time.monotonic()
-        self._be_polite()
 
     def _be_polite(self) -> None:
         if self._orders.rate > 0:
             ahead = self._entries / self._orders.rate - (time.monotonic() - self._started)
             if ahead > 0:
-                time.sleep(min(ahead, 1.0))
+                time.sleep(ahead)
 
     def _visit(self, directory: bytes) -> list[bytes]:
         """Lists one directory, or finds it silent. Returns its subdirectories' paths."""
@@ -107,6 +107,7 @@ class Lister:
             for part in listing.rows(local):
                 self._entries += len(part)
                 self._emit(part, scan_start)
+                self._be_polite()
                 if self._frame.rows >= FRAME_ROWS:
                     self._flush()
                     self._frame.current = directory

@@ -1,0 +1,275 @@
+"""The watcher on real directories: every change arrives as the right event, whatever the order and the speed."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent_runner.sources.fs.settings import FsSettings
+from agent_runner.sources.fs.watcher import Watcher
+from fustor_schema.wire import Event
+from tests.agent.recording_server import RecordingServer
+
+
+class Heard:
+    """What a watcher published, and the picture that it adds up to."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        self.root = root
+        self.events: list[Event] = []
+        self._changed = threading.Condition()
+        self.watcher = Watcher(os.fsencode(root), FsSettings(**settings), self._publish)
+
+    def _publish(self, events: list[Event]) -> None:
+        with self._changed:
+            self.events.extend(events)
+            self._changed.notify_all()
+
+    def start(self) -> "Heard":
+        self.watcher.start()
+        assert self.watcher.ready.wait(10)
+        return self
+
+    @property
+    def view(self) -> dict[str, dict[str, Any]]:
+        recorded = RecordingServer()
+        recorded.batches = [{"events": msgspec.to_builtins(self.events)}]
+        return recorded.view
+
+    def of(self, path: str) -> list[Event]:
+        return [event for event in self.events if any(row.path == path for row in event.rows)]
+
+    def gaps(self) -> list[tuple[str, str]]:
+        return [(event.scope or "", event.reason or "") for event in self.events if event.event_type == "gap"]
+
+    def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+        end = time.monotonic() + seconds
+        with self._changed:
+            while not condition():
+                left = end - time.monotonic()
+                assert left > 0, f"not within {seconds} s; view {sorted(self.view)[:50]}; gaps {self.gaps()}"
+                self._changed.wait(min(left, 0.1))
+
+    def agrees(self) -> bool:
+        """True when the picture equals the directory."""
+        return {path: row.get("size") for path, row in self.view.items() if path != "/" and not row.get("is_directory")} == {
+            "/" + str(path.relative_to(self.root)): path.lstat().st_size
+            for path in self.root.rglob("*")
+            if not path.is_dir() or path.is_symlink()
+        }
+
+
+@pytest.fixture
+def heard(tree: Path) -> Iterator[Heard]:
+    started = Heard(tree).start()
+    yield started
+    assert started.watcher.stop()
+    assert started.watcher.last_error == ""
+
+
+def test_s031_a_file_is_partial_while_it_is_written_and_whole_once_closed(heard: Heard, tree: Path) -> None:
+    with (tree / "x").open("w") as file:
+        file.write("1")
+        file.flush()
+        heard.until(lambda: any(not row.is_atomic_write for event in heard.of("/x") for row in event.rows))
+    heard.until(lambda: heard.of("/x")[-1].rows[0].is_atomic_write)
+    (tree / "x").unlink()
+    heard.until(lambda: heard.events[-1].event_type == "delete")
+    assert heard.view == {}
+
+
+def test_s032_a_file_removed_and_made_again_is_there(heard: Heard, tree: Path) -> None:
+    for _ in range(50):
+        (tree / "x").write_text("old")
+        (tree / "x").unlink()
+        (tree / "x").write_text("new!")
+    heard.until(lambda: heard.view.get("/x", {}).get("size") == 4)
+    assert heard.events[-1].event_type != "delete"
+
+
+def test_s034_mv_a_b_mv_b_a(heard: Heard, tree: Path) -> None:
+    (tree / "A").mkdir()
+    for number in range(5):
+        (tree / "A" / f"f{number}").write_text("x")
+    heard.until(lambda: len([path for path in heard.view if path.startswith("/A/")]) == 5)
+    (tree / "A").rename(tree / "B")
+    (tree / "B").rename(tree / "A")
+    (tree / "A" / "after").write_text("seen by the moved watch")
+    heard.until(lambda: "/A/after" in heard.view)
+    assert heard.agrees()
+    assert not [path for path in heard.view if path.startswith("/B")]
+
+
+def test_s041_a_rename_over_a_file_leaves_one(heard: Heard, tree: Path) -> None:
+    (tree / "a").write_text("aa")
+    (tree / "b").write_text("b")
+    heard.until(lambda: len(heard.view) == 2)
+    (tree / "a").rename(tree / "b")
+    heard.until(lambda: "/a" not in heard.view)
+    assert heard.view["/b"]["size"] == 2
+    assert heard.events[-1].event_type == "move"
+
+
+@pytest.mark.parametrize("files", [1, 100])
+def test_s042_what_is_moved_in_is_seen_whole(heard: Heard, tree: Path, tmp_path: Path, files: int) -> None:
+    outside = tmp_path / "outside"
+    (outside / "deep" / "er").mkdir(parents=True)
+    for number in range(files):
+        (outside / "deep" / f"f{number}").write_text("x" * number)
+    (tmp_path / "single").write_text("one")
+    outside.rename(tree / "inside")
+    (tmp_path / "single").rename(tree / "single")
+    heard.until(lambda: "/single" in heard.view and heard.agrees())
+    (tree / "inside" / "deep" / "er" / "late").write_text("x")
+    heard.until(lambda: "/inside/deep/er/late" in heard.view)
+
+
+def test_what_is_moved_out_is_gone_with_all_below(heard: Heard, tree: Path, tmp_path: Path) -> None:
+    (tree / "d" / "e").mkdir(parents=True)
+    (tree / "d" / "e" / "f").write_text("x")
+    heard.until(lambda: "/d/e/f" in heard.view)
+    (tree / "d").rename(tmp_path / "away")
+    (tree / "d").write_text("a file now")
+    heard.until(lambda: heard.view.get("/d", {}).get("kind") == "file")
+    assert set(heard.view) == {"/d"}
+    assert heard.watcher.watching.tree.watched == 1
+
+
+def test_s043_mkdir_p_and_touch_at_once(heard: Heard, tree: Path) -> None:
+    for trial in range(100):
+        subprocess.run(["sh", "-c", f"mkdir -p t{trial}/n2/n3 && touch t{trial}/n2/n3/q"], cwd=tree, check=True)
+    heard.until(lambda: all(f"/t{trial}/n2/n3/q" in heard.view for trial in range(100)))
+
+
+def test_a_burst_of_20000_files_is_seen_without_a_gap(heard: Heard, tree: Path) -> None:
+    directory = tree / "burst"
+    directory.mkdir()
+    heard.until(lambda: "/burst" in heard.view)
+    for number in range(20_000):
+        os.close(os.open(directory / f"{number}", os.O_CREAT | os.O_WRONLY))
+    heard.until(lambda: sum(len(event.rows) for event in heard.events) >= 20_001, 20)
+    heard.until(lambda: len(heard.view) == 20_001, 20)
+    assert heard.gaps() == []
+
+
+def test_directories_renamed_deep_in_a_tree_keep_their_watches(heard: Heard, tree: Path) -> None:
+    (tree / "a" / "b" / "c").mkdir(parents=True)
+    heard.until(lambda: heard.watcher.watching.tree.watched == 4)
+    (tree / "x").mkdir()
+    (tree / "a" / "b").rename(tree / "x" / "moved")
+    (tree / "x" / "moved" / "c" / "f").write_text("1")
+    heard.until(lambda: "/x/moved/c/f" in heard.view)
+    shutil.rmtree(tree / "x")
+    heard.until(lambda: set(heard.view) == {"/a"})
+
+
+def test_names_are_bytes(heard: Heard, tree: Path) -> None:
+    for name in (b"\xff\xfe", b"\xff", "é".encode(), "e\u0301".encode(), b"new\nline", b"back\\slash"):
+        (Path(os.fsdecode(os.fsencode(tree) + b"/" + name))).write_text("x")
+    heard.until(lambda: len({(row.path, row.path_b64) for event in heard.events for row in event.rows}) == 6)
+    assert {row.path_b64 for event in heard.events for row in event.rows} - {None} == {"L//+", "L/8="}
+
+
+def test_links_and_odd_files_have_their_kind(heard: Heard, tree: Path) -> None:
+    (tree / "f").write_text("x")
+    (tree / "link").symlink_to("f")
+    (tree / "loop").symlink_to(tree)
+    (tree / "broken").symlink_to("nowhere")
+    os.mkfifo(tree / "pipe")
+    os.link(tree / "f", tree / "hard")
+    heard.until(lambda: len(heard.view) == 6)
+    kinds = {path: row["kind"] for path, row in heard.view.items()}
+    assert kinds == {"/f": "file", "/link": "symlink", "/loop": "symlink", "/broken": "symlink", "/pipe": "fifo", "/hard": "file"}
+    heard.until(lambda: all(row.get("is_atomic_write", True) for row in heard.view.values()))
+
+
+def test_s154_the_root_is_removed_and_made_again(heard: Heard, tree: Path) -> None:
+    (tree / "f").write_text("x")
+    heard.until(lambda: "/f" in heard.view)
+    shutil.rmtree(tree)
+    heard.until(lambda: ("/", "root_lost") in heard.gaps())
+    tree.mkdir()
+    heard.until(lambda: ("/", "root_returned") in heard.gaps(), 10)
+    (tree / "new").write_text("x")
+    heard.until(lambda: "/new" in heard.view)
+    heard.watcher.last_error = ""
+
+
+def test_a_long_write_is_reported_now_and_then_and_at_its_end(heard: Heard, tree: Path) -> None:
+    with (tree / "log").open("wb", buffering=0) as file:
+        for _ in range(300):
+            file.write(b"x" * 10)
+            time.sleep(0.001)
+        heard.until(lambda: heard.view.get("/log", {}).get("size") == 3_000)
+        written = len(heard.of("/log"))
+    heard.until(lambda: heard.view["/log"].get("is_atomic_write", True))
+    assert written <= 5
+
+
+@pytest.fixture
+def small_queue() -> Iterator[None]:
+    """A kernel queue of 16 events for the instances made meanwhile; needs root."""
+    limit = Path("/proc/sys/fs/inotify/max_queued_events")
+    before = limit.read_text()
+    try:
+        limit.write_text("16")
+    except OSError:
+        pytest.skip("max_queued_events can be set by root only")
+    yield
+    limit.write_text(before)
+
+
+def test_s044_an_overflow_is_a_gap_and_watches_are_placed_again(small_queue: None, tree: Path) -> None:
+    heard = Heard(tree).start()
+    try:
+        for number in range(300):
+            (tree / f"d{number}").mkdir()
+            for inner in range(30):
+                (tree / f"d{number}" / f"f{inner}").touch()
+        heard.until(lambda: ("/", "overflow") in heard.gaps())
+        heard.until(lambda: heard.watcher.watching.tree.watched == 301, 15)
+        (tree / "d299" / "late").write_text("x")
+        heard.until(lambda: "/d299/late" in heard.view)
+    finally:
+        heard.watcher.stop()
+
+
+def test_with_too_few_watches_the_latest_directories_are_watched(tree: Path) -> None:
+    for number in range(20):
+        (tree / f"d{number}").mkdir()
+        os.utime(tree / f"d{number}", (1_000_000 + number, 1_000_000 + number))
+    heard = Heard(tree, watch_limit=6).start()
+    try:
+        assert heard.watcher.watching.tree.watched == 6
+        assert heard.watcher.watching.tree.directories == 21
+        assert ("/d0", "watch_limit") in heard.gaps()
+        (tree / "d19" / "seen").write_text("x")
+        (tree / "fresh").mkdir()
+        heard.until(lambda: "/fresh" in heard.view and "/d19/seen" in heard.view)
+        (tree / "fresh" / "file").write_text("x")
+        heard.until(lambda: "/fresh/file" in heard.view)
+        assert heard.watcher.watching.tree.watched == 6
+    finally:
+        heard.watcher.stop()
+
+
+def test_excluded_names_are_not_seen_and_appear_when_renamed(tree: Path) -> None:
+    heard = Heard(tree, exclude=["*.tmp", "/cache/*"]).start()
+    try:
+        (tree / "cache").mkdir()
+        (tree / "cache" / "x").write_text("x")
+        (tree / "a.tmp").write_text("x")
+        (tree / "a.tmp").rename(tree / "a")
+        heard.until(lambda: "/a" in heard.view)
+        (tree / "a").rename(tree / "b.tmp")
+        heard.until(lambda: "/a" not in heard.view)
+        assert set(heard.view) == {"/cache"}
+    finally:
+        heard.watcher.stop()
