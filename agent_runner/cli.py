@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent_runner import VERSION, config, log
+from agent_runner import config, log
 from agent_runner.config import AgentConfig
 from agent_runner.home import Home
 from agent_runner.problems import AgentProblem, ConfigProblem
 from agent_runner.supervisor import Supervisor
+from agent_runner.version import VERSION
 from agent_runner.worker import BROKER_VARIABLE
 
 USAGE = 2

@@ -151,7 +151,7 @@ def _find(group: str, name: str, what: str) -> EntryPoint:
 
 
 _BUILT_IN = {
-    "fustor.sources": {"fs": "agent_runner.sources.fs:FsSource"},
+    "fustor.sources": {"fs": "agent_runner.sources.fs.source:FsSource"},
     "fustor.senders": {"http": "agent_runner.senders.http:HttpSender", "echo": "agent_runner.senders.echo:EchoSender"},
 }
 

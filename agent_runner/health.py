@@ -5,7 +5,7 @@ import platform
 import time
 from typing import Any
 
-from agent_runner import VERSION
+from agent_runner.version import VERSION
 
 _STARTED = time.monotonic()
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agent_runner import VERSION, clock, log, mapping
+from agent_runner import clock, log, mapping
 from agent_runner.batches import Stream
 from agent_runner.commands import Action, Commands
 from agent_runner.config import PipeConfig
@@ -27,6 +27,7 @@ from agent_runner.phases.message import Collector, MessagePhase
 from agent_runner.phases.scan import JobContext
 from agent_runner.problems import AgentProblem, SenderProblem, SessionObsolete, SourceProblem
 from agent_runner.spool import Spool
+from agent_runner.version import VERSION
 from fustor_schema.pipestate import PipeState
 from fustor_schema.sources import PROTOCOL_V3, Role
 from fustor_schema.wire import Event

@@ -6,7 +6,6 @@ import httpx
 import msgspec
 import zstandard
 
-from agent_runner import VERSION
 from agent_runner.config import SenderConfig
 from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, PushAnswer, Renewal
 from agent_runner.problems import (
@@ -19,6 +18,7 @@ from agent_runner.problems import (
     TooLarge,
     Unreachable,
 )
+from agent_runner.version import VERSION
 
 CONTROL_SECONDS = 10.0
 BATCH_SECONDS = 120.0

@@ -32,10 +32,12 @@ class Orders(msgspec.Struct, array_like=True):
 
 
 class Task(msgspec.Struct, array_like=True):
-    """Directories to list, raw paths within the root. `shallow`: list these only, and give their subdirectories back."""
+    """Directories to list, raw paths within the root. `shallow`: list these only, and give their subdirectories back. `entries`:
+    after so many the rest is given back, for others to take a share."""
 
     directories: list[bytes]
     shallow: bool = False
+    entries: int = 20_000
 
 
 class Closed(msgspec.Struct, array_like=True):

@@ -4,14 +4,15 @@ Started by scanner.py as `python -m agent_runner.sources.fs.lister`. It holds no
 kills it and starts another. It ends when stdin closes, so it never outlives its scan.
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from typing import BinaryIO
 
 import msgspec
@@ -20,13 +21,15 @@ from agent_runner import clock, mapping
 from agent_runner.sources.fs import frames, rows
 from agent_runner.sources.fs.filters import Filters
 from agent_runner.sources.fs.skipcache import CommittedCache
+from fustor_schema.listing import hash_of_sum, name_digest
 from fustor_schema.wire import Event, FsRow
 
 EVENT_ROWS = 1_000
 FRAME_ROWS = 4_000
-TASK_ENTRIES = 20_000
 FRAME_SECONDS = 0.25
-_HASH_MASK = (1 << 64) - 1
+_TYPE_BITS = 0o170000
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1 << 20
 
 
 def reason_of(error: OSError) -> str:
@@ -52,7 +55,7 @@ class Lister:
         """Lists the task's directories depth-first and, unless it is shallow, what lies below, until the budget is spent."""
         stack = task.directories[::-1]
         left: list[bytes] = []
-        budget = self._entries + TASK_ENTRIES
+        budget = self._entries + task.entries
         while stack and self._entries < budget:
             subdirectories = self._visit(stack.pop())
             (left if task.shallow else stack).extend(reversed(subdirectories))
@@ -106,21 +109,22 @@ class Lister:
         try:
             for part in listing.rows(local):
                 self._entries += len(part)
-                self._emit(part, scan_start)
                 self._be_polite()
+                if listing.complete:
+                    part.append(_dir_close(directory, scan_start, listing))
+                self._emit(part, scan_start)
                 if self._frame.rows >= FRAME_ROWS:
                     self._flush()
                     self._frame.current = directory
         except OSError as error:
             self._failed(directory, scan_start, error)
-            return [rows.join(directory, name) for name in listing.subdirectories]
-        self._close(directory, before, listing, scan_start)
+        else:
+            self._closed(directory, before, listing)
         return [rows.join(directory, name) for name in listing.subdirectories]
 
-    def _close(self, directory: bytes, before: os.stat_result, listing: "_Listing", scan_start: int) -> None:
+    def _closed(self, directory: bytes, before: os.stat_result, listing: "_Listing") -> None:
         self._frame.directories += 1
         self._frame.files += listing.count - len(listing.subdirectories)
-        self._emit([_dir_close(directory, scan_start, listing)], scan_start)
         if listing.failed_name:
             self._frame.errors[listing.failed_name] = self._frame.errors.get(listing.failed_name, 0) + 1
             return
@@ -156,17 +160,25 @@ class Lister:
 
 
 class _Listing:
-    """One directory while it is listed: rows come out in parts, the proof of completeness adds up beside them (R11)."""
+    """One directory while it is listed: rows come out in parts, the proof of completeness adds up beside them (R11). `complete`
+    is set when the last part comes out."""
 
     def __init__(self, directory: bytes, filters: Filters) -> None:
         self._directory, self._filters = directory, filters
         self._prefix = rows.key_of(rows.join(directory, b""))
-        self.subdirectories: list[bytes] = []
+        self._digests = 0
         self.count = 0
-        self.names = 0
+        self.subdirectories: list[bytes] = []
         self.failed_name = ""
+        self.complete = False
+
+    @property
+    def names_hash(self) -> str:
+        """The proof of which names were listed."""
+        return hash_of_sum(self._digests)
 
     def rows(self, local: bytes) -> Iterator[list[FsRow]]:
+        """The rows in parts of EVENT_ROWS, the last one possibly empty. Raises OSError when the listing breaks off."""
         part: list[FsRow] = []
         vanished = False
         with os.scandir(local) as entries:
@@ -183,23 +195,23 @@ class _Listing:
                 if len(part) >= EVENT_ROWS:
                     yield part
                     part = []
-        if part:
-            yield part
         if vanished and self._still_listed(local):
             self.failed_name = "ENOENT"
+        self.complete = True
+        yield part
 
     def _add(self, name: bytes, status: os.stat_result, part: list[FsRow]) -> None:
-        is_directory = stat.S_ISDIR(status.st_mode)
+        is_directory = (status.st_mode & _TYPE_BITS) == stat.S_IFDIR
         if not self._filters.trivial and not self._filters.keeps(rows.join(self._directory, name), name, is_directory=is_directory):
             return
         if is_directory:
             self.subdirectories.append(name)
         self.count += 1
-        self.names += int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
-        part.append(rows.row(self._key(name), status))
+        self._digests += name_digest(name)
+        part.append(rows.row(self._prefix + name.decode() if name.isascii() else self._key(name), status))
 
     def _key(self, name: bytes) -> str:
-        return self._prefix + name.decode() if name.isascii() else rows.key_of(rows.join(self._directory, name))
+        return rows.key_of(rows.join(self._directory, name))
 
     def _still_listed(self, local: bytes) -> bool:
         """Lists once more after a name without an inode: true when some name still has none (R12)."""
@@ -212,10 +224,6 @@ class _Listing:
                 except OSError as error:
                     self.failed_name = reason_of(error)
         return False
-
-    @property
-    def names_hash(self) -> str:
-        return f"{self.names & _HASH_MASK:016x}"
 
 
 def _is_gone(entry: "os.DirEntry[bytes]") -> bool:
@@ -253,6 +261,10 @@ def main() -> None:
         return
     orders = msgspec.msgpack.decode(first, type=frames.Orders)
     os.nice(orders.nice)
+    if sys.platform == "linux":
+        # a larger pipe lets this process list on while the other side compresses and sends
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(outgoing, _F_SETPIPE_SZ, _PIPE_BYTES)
 
     def write(listed: frames.Listed) -> None:
         outgoing.write(frames.pack(listed))

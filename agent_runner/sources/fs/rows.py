@@ -30,11 +30,12 @@ def path_fields(key: str) -> tuple[str, str | None]:
 
 def row(key: str, status: os.stat_result, *, atomic: bool = True, skipped: bool = False) -> FsRow:
     """The row of one path. Sizes in bytes, times in Unix seconds; the change time stands for the creation time Linux lacks."""
-    mode = status.st_mode
-    kind = _KINDS.get(mode & _TYPE_BITS, Kind.FILE.value)
-    path, path_b64 = path_fields(key)
+    mode, path_b64 = status.st_mode, None
+    kind = _KINDS.get(mode & _TYPE_BITS, "file")
+    if not key.isascii():
+        key, path_b64 = path_fields(key)
     return FsRow(
-        path=path,
+        path=key,
         size=status.st_size,
         modified_time=status.st_mtime,
         created_time=status.st_ctime,

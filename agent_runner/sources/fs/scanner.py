@@ -21,6 +21,9 @@ from fustor_schema.wire import Event, FsRow
 
 QUEUED_FRAMES = 6
 TASK_DIRECTORIES = 64
+TASK_ENTRIES = 20_000
+# while there is too little to do for everybody, what is found is given back soon
+SHARED_ENTRIES = 1_000
 _decoder = msgspec.msgpack.Decoder(frames.Listed)
 
 
@@ -42,7 +45,9 @@ class Frontier:
             task = frames.Task([self.alone.pop()], shallow=True)
         elif self.waiting:
             share = max(1, min(TASK_DIRECTORIES, len(self.waiting) // (2 * listers)))
-            task = frames.Task([self.waiting.pop() for _ in range(min(share, len(self.waiting)))], shallow)
+            scarce = len(self.waiting) < 2 * listers
+            entries = SHARED_ENTRIES if scarce else TASK_ENTRIES
+            task = frames.Task([self.waiting.pop() for _ in range(min(share, len(self.waiting)))], shallow, entries)
         else:
             return None
         self.held[lister] = task

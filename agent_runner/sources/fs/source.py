@@ -1,0 +1,75 @@
+"""Source driver `fs`: one directory tree, watched and scanned. The supervisor makes one per distinct source; pipes share it."""
+
+import os
+import sys
+from typing import Any
+
+from agent_runner.bus import Fanout
+from agent_runner.config import SourceConfig
+from agent_runner.sources.fs import identity, inotify, settings
+from agent_runner.sources.fs.watcher import Watcher
+
+
+class FsSource:
+    """The realtime side of a tree. `events` is where its pipes subscribe. Raises ConfigProblem for wrong settings."""
+
+    driver = "fs"
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.config = config
+        self.settings = settings.parse(config.settings)
+        self.root = os.fsencode(os.path.realpath(config.uri))
+        self.events = Fanout()
+        self._watcher: Watcher | None = None
+
+    @property
+    def uri(self) -> str:
+        """What the server is told: host-independent path of the tree."""
+        return self.config.uri
+
+    def identity(self) -> str:
+        """`root_id` of what lies under the root now (R20). Raises SourceProblem."""
+        return identity.read(self.root, marker=self.settings.root_marker)
+
+    def start(self) -> None:
+        """Starts watching. Raises SourceProblem while the root cannot be watched."""
+        self._watcher = Watcher(self.root, self.settings, self.events.publish)
+        self._watcher.start()
+
+    def stop(self) -> bool:
+        """Stops watching. Returns False when its thread hangs in the storage."""
+        watcher, self._watcher = self._watcher, None
+        return watcher is None or watcher.stop()
+
+    @property
+    def ready(self) -> bool:
+        """True once every directory that is to be watched is watched."""
+        return self._watcher is not None and self._watcher.ready.is_set() and not self._watcher.root_lost
+
+    @property
+    def alive(self) -> bool:
+        """False when the watching thread ended by itself."""
+        return self._watcher is not None and self._watcher.alive
+
+    def health(self) -> dict[str, Any]:
+        """Watches used and allowed, coverage, gaps by reason."""
+        watcher = self._watcher
+        if watcher is None:
+            return {"watching": False}
+        tree = watcher.watching.tree
+        return {
+            "watching": watcher.alive,
+            "ready": watcher.ready.is_set(),
+            "root_lost": watcher.root_lost,
+            "watches": tree.watched,
+            "watch_limit": watcher.watching.limit,
+            "directories": tree.directories,
+            "coverage": round(tree.watched / max(1, tree.directories), 4),
+            "gaps": dict(watcher.gaps),
+            "last_error": watcher.last_error,
+        }
+
+
+def is_supported() -> bool:
+    """True where raw inotify works."""
+    return sys.platform == "linux" and inotify.limit("max_user_watches") > 0
