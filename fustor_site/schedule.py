@@ -11,8 +11,15 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 
 
 BEAT = {
-    "expire-sessions": _every(1.0, "apps.sessions.tasks.expire_sessions"),
-    "keep-jobs-moving": _every(2.0, "apps.sessions.tasks.keep_jobs_moving"),
-    "forget-received-batches": _every(60.0, "apps.sessions.tasks.forget_received"),
-    "forget-history": _every(3600.0, "apps.sessions.tasks.forget_history"),
+    task: _every(seconds, task)
+    for task, seconds in (
+        ("sessions.expire_sessions", 1.0),
+        ("sessions.keep_jobs_moving", 2.0),
+        ("sessions.forget_received", 60.0),
+        ("sessions.forget_history", 3600.0),
+        ("views.expire_suspects", 5.0),
+        ("views.collect_tombstones", 60.0),
+        ("views.trim", 3600.0),
+        ("pipes.write_down_key_use", 60.0),
+    )
 }

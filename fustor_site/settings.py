@@ -173,7 +173,7 @@ CELERY_BROKER_URL = f"redis+socket://{urlsplit(FUSTOR_REDIS_URL).path}" if _is_s
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # a worker without -Q takes both; an agent's own queue `agent.<id>` is made when the first job is sent to it
 CELERY_TASK_QUEUES = (Queue("default"), Queue("housekeeping"))
-CELERY_TASK_ROUTES = {"apps.*.tasks.*": {"queue": "housekeeping"}}
+CELERY_TASK_ROUTES = {f"{app}.*": {"queue": "housekeeping"} for app in ("sessions", "views", "pipes")}
 CELERY_BEAT_SCHEDULE = schedule.BEAT
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -154,8 +154,9 @@ class SentinelUpdate(Request):
     """What a re-check found."""
 
     path: str
-    mtime: float | None = None
-    size: int | None = None
+    path_b64: str | None = Field(default=None, description="NEW: the raw bytes of a path that is not UTF-8")
+    mtime: float | None = Field(default=None, allow_inf_nan=False)
+    size: int | None = Field(default=None, ge=0)
     status: Literal["exists", "missing"] = "exists"
 
 

@@ -8,7 +8,7 @@ from celery import shared_task
 from apps.sessions.services import commands, delivery, leadership, leases, phases, retention, scans, sessions
 
 
-@shared_task
+@shared_task(name="sessions.expire_sessions")
 def expire_sessions() -> None:
     """End silent sessions and fill leaderless trees (R24): every second."""
     sessions.expire()
@@ -16,7 +16,7 @@ def expire_sessions() -> None:
     leadership.restore()
 
 
-@shared_task
+@shared_task(name="sessions.keep_jobs_moving")
 def keep_jobs_moving() -> None:
     """Plan due phases, deliver what is stuck, recover what was lost (R45): every other second."""
     leases.recover()
@@ -26,13 +26,13 @@ def keep_jobs_moving() -> None:
     scans.ask_rechecks()
 
 
-@shared_task
+@shared_task(name="sessions.forget_received")
 def forget_received() -> None:
     """Drop expired marks of received batches: every minute."""
     retention.forget_received()
 
 
-@shared_task
+@shared_task(name="sessions.forget_history")
 def forget_history() -> None:
     """Drop history past its retention: every hour."""
     retention.forget_history()

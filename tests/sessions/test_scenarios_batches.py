@@ -226,10 +226,10 @@ def test_a_paused_pipe_asks_for_patience(world: World, agent: V2Client) -> None:
 
 
 def test_r22_a_native_followers_scan_is_a_stale_writer(world: World) -> None:
-    leader, follower = world.client("a:p"), native(world)
+    leader = world.client("a:p")
     leader.S()
     leader.snapshot([d("/", 1)])
-    follower.S(protocol=3, sent_at=1_000.0)
+    follower = native(world)
     refused = post(follower, {"source_type": "snapshot", "epoch": 1, "events": [event([f("/x", 1)], message_source="snapshot")]})
     assert (refused.status_code, refused.json()["code"]) == (409, "STALE_WRITER")
     assert leader.reader.paths() == {"/"}
