@@ -1,8 +1,8 @@
 """The watermark: the storage's own time, estimated from samples, used for the age of files and for nothing else (R42–R44).
 
 Pure functions over a small JSON state that the tree keeps. A sample is the time that the storage stamped on a file against the
-server time at which the agent saw it happen. Per source the median of the last samples counts, once there are enough over a
-long enough time; among sources the middle one, so one host that stamps nonsense moves nothing. Called by `arbiter` and queries.
+server time at which the agent saw it happen. Per source the median of the last samples counts; among sources the middle
+one, so one host that stamps nonsense moves nothing; and nothing counts before one source has enough samples over enough time. Called by `arbiter` and queries.
 """
 
 from statistics import median
@@ -10,6 +10,7 @@ from typing import Any
 
 MIN_SAMPLES = 20
 MIN_SPAN = 10.0
+MIN_VOTE = 5
 KEPT = 31
 MAX_SOURCES = 16
 MAX_OFFSET = 86_400.0  # a storage clock that is a day off is not a clock; such stamps were set by people
@@ -51,16 +52,10 @@ def with_sample(state: dict[str, Any], source: int, offset: float | None, now: f
 
 
 def _estimated(state: dict[str, Any], now: float) -> dict[str, Any]:
-    known = sorted(
-        (
-            median(samples)
-            for first_at, samples in state["sources"].values()
-            if len(samples) >= MIN_SAMPLES and now - first_at >= MIN_SPAN
-        ),
-        key=abs,
-    )
-    if not known:
+    sources = state["sources"].values()
+    if not any(len(samples) >= MIN_SAMPLES and now - first_at >= MIN_SPAN for first_at, samples in sources):
         return state
+    known = sorted((median(samples) for _, samples in sources if len(samples) >= MIN_VOTE), key=abs)
     # of an even number of sources the one nearer to the server's time decides
     wanted = sorted(known)[len(known) // 2] if len(known) % 2 else known[len(known) // 2 - 1]
     before = float(state.get("offset", 0.0))

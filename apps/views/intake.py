@@ -223,7 +223,7 @@ def _check_numbers(row: FsRow) -> None:
     size = row.size
     if size.__class__ is not int:
         row.size = _whole(size)
-    elif not 0 <= size <= _MAX_INTEGER:  # type: ignore[operator]  # an int: the class was just looked at
+    elif not 0 <= size <= _MAX_INTEGER:
         raise BadField("size", "size is negative or over 2^63-1")
     if row.modified_time is not None and not -_MAX_TIME < row.modified_time < _MAX_TIME:
         raise BadField("modified_time", "modified_time is no time in Unix seconds")

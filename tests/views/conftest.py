@@ -10,7 +10,7 @@ from apps.runtime.clock import ManualClock
 from apps.views import audits, services
 from apps.views.apply import apply_batch
 from apps.views.claims import Origin
-from apps.views.models import Audit, Directory, File, Tree, View
+from apps.views.models import Audit, Directory, File, OwnerTotal, Tree, View
 from apps.views.outcome import Outcome
 from fustor_schema import paths
 from fustor_schema.wire import Batch, Envelope, Event, FsRow
@@ -104,6 +104,11 @@ class Bench:
         """Files, directories, bytes, newest mtime below a directory."""
         folder = self.directories()[path]
         return folder.total_files, folder.total_directories, folder.total_bytes, folder.newest_mtime
+
+    def owners(self, path: str) -> dict[int, tuple[int, int]]:
+        """uid → files and bytes below a directory."""
+        totals = OwnerTotal.objects.filter(directory__tree=self.tree, directory__path=path)
+        return {total.uid: (total.files, total.bytes) for total in totals}
 
     def fresh_tree(self) -> Tree:
         return Tree.objects.get(pk=self.tree.pk)

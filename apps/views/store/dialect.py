@@ -64,4 +64,4 @@ def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
     """How many rows a statement touched."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return max(cursor.rowcount, 0)
+        return max(int(cursor.rowcount), 0)
