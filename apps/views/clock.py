@@ -1,8 +1,9 @@
 """The watermark: the storage's own time, estimated from samples, used for the age of files and for nothing else (R42–R44).
 
 Pure functions over a small JSON state that the tree keeps. A sample is the time that the storage stamped on a file against the
-server time at which the agent saw it happen. Per source the median of the last samples counts; among sources the middle
-one, so one host that stamps nonsense moves nothing; and nothing counts before one source has enough samples over enough time. Called by `arbiter` and queries.
+server time at which the agent saw it happen. Per source the median of the last samples counts; among sources the middle one, so
+one host that stamps nonsense moves nothing; nothing counts before one source has enough samples over enough time. Called by
+`arbiter` and by the queries of freshness.
 """
 
 from statistics import median
