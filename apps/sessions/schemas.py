@@ -30,13 +30,8 @@ class SessionRequest(Request):
     job_queue: bool = Field(default=False, description="NEW: the agent consumes the Celery queue agent.<agent id>")
 
 
-class CommandOut(Schema):
-    """One order; it comes again until it is acknowledged and is to be run once per `id`."""
-
-    model_config = {"extra": "allow"}
-
-    type: str
-    id: str
+# not a schema of its own: each type carries fields of its own, and a schema would drop those it does not name
+COMMANDS = "Orders `{type, id, job_id?, path?, recursive?, …}`; each comes again until acknowledged, and is run once per `id`"
 
 
 class OffsetProbe(Schema):
@@ -62,7 +57,7 @@ class SessionAnswer(Schema):
     committed_seq: int
     resume_index: int
     offset_probe: OffsetProbe
-    commands: list[CommandOut]
+    commands: list[dict[str, Any]] = Field(description=COMMANDS)
 
 
 class CommandReport(Request):
@@ -90,7 +85,7 @@ class HeartbeatAnswer(Schema):
     message: str
     can_realtime: bool
     epoch: int
-    commands: list[CommandOut]
+    commands: list[dict[str, Any]] = Field(description=COMMANDS)
 
 
 class TerminatedAnswer(Schema):
