@@ -46,7 +46,7 @@ MakeAgent = Callable[..., Awaitable[AgentProcess]]
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[RecordingServer]:
+async def recorder() -> AsyncIterator[RecordingServer]:
     recording = await RecordingServer().start()
     yield recording
     await recording.stop()
@@ -54,22 +54,23 @@ async def server() -> AsyncIterator[RecordingServer]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
+    """An empty directory."""
     directory = tmp_path / "tree"
     directory.mkdir()
     return directory
 
 
 @pytest.fixture
-async def agent(server: RecordingServer, tree: Path, tmp_path: Path) -> AsyncIterator[MakeAgent]:
+async def agent(recorder: RecordingServer, tree: Path, tmp_path: Path) -> AsyncIterator[MakeAgent]:
     """Starts agents that watch `tree` and report to `server`; waits until realtime is ready."""
     made: list[AgentProcess] = []
 
     async def make(*arguments: str, **environment: str) -> AgentProcess:
         number = len(made)
-        process = AgentProcess(server.url, tree, tmp_path / f"home-{number}", tmp_path / f"agent-{number}.log")
+        process = AgentProcess(recorder.url, tree, tmp_path / f"home-{number}", tmp_path / f"agent-{number}.log")
         made.append(process)
         await process.start(*arguments, **environment)
-        await server.until(lambda: any(beat["can_realtime"] for beat in server.heartbeats))
+        await recorder.until(lambda: any(beat["can_realtime"] for beat in recorder.heartbeats))
         return process
 
     yield make

@@ -13,112 +13,112 @@ from tests.agent.recording_server import RecordingServer
 from tests.agent.walk import grow, seen, walked
 
 
-async def test_a_snapshot_job_sends_the_whole_tree_parents_first(server: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+async def test_a_snapshot_job_sends_the_whole_tree_parents_first(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     grow(tree)
-    job = server.order("snapshot")
+    job = recorder.order("snapshot")
     await agent()
-    assert (await server.job_ends(job))["state"] == "DONE"
-    assert seen(server.view) == walked(tree)
+    assert (await recorder.job_ends(job))["state"] == "DONE"
+    assert seen(recorder.view) == walked(tree)
     known = {"/"}
-    for row in server.rows(source="snapshot"):
+    for row in recorder.rows(source="snapshot"):
         assert row["path"] == "/" or os.path.dirname(row["path"]) in known
         known.add(row["path"])
-    closes = [row for row in server.rows(source="snapshot") if row.get("kind") == "dir_close"]
+    closes = [row for row in recorder.rows(source="snapshot") if row.get("kind") == "dir_close"]
     assert sum(row["count"] for row in closes) == len(walked(tree)) - 1
-    assert server.batches[-1]["is_end"]
+    assert recorder.batches[-1]["is_end"]
 
 
-async def test_realtime_follows_the_directory(server: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+async def test_realtime_follows_the_directory(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     process = await agent()
     (tree / "a").mkdir()
     (tree / "a" / "one").write_text("1")
-    await server.until(lambda: seen(server.view).get("/a/one") == 1)
+    await recorder.until(lambda: seen(recorder.view).get("/a/one") == 1)
     (tree / "a" / "one").rename(tree / "a" / "two")
-    await server.until(lambda: "/a/two" in server.view and "/a/one" not in server.view)
+    await recorder.until(lambda: "/a/two" in recorder.view and "/a/one" not in recorder.view)
     (tree / "a" / "two").unlink()
-    await server.until(lambda: "/a/two" not in server.view)
+    await recorder.until(lambda: "/a/two" not in recorder.view)
     assert await process.stop() == 0
-    assert len(server.closed) == 1
+    assert len(recorder.closed) == 1
 
 
-async def test_a_session_that_is_over_is_opened_again_at_once(server: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+async def test_a_session_that_is_over_is_opened_again_at_once(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     await agent()
-    server.heartbeat_status = 419
-    await server.until(lambda: len(server.sessions) == 2, 2.0)
+    recorder.heartbeat_status = 419
+    await recorder.until(lambda: len(recorder.sessions) == 2, 2.0)
     (tree / "after").write_text("x")
-    await server.until(lambda: "/after" in server.view)
+    await recorder.until(lambda: "/after" in recorder.view)
 
 
-async def test_back_pressure_slows_and_loses_nothing(server: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+async def test_back_pressure_slows_and_loses_nothing(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     await agent()
-    server.answer_next = [
+    recorder.answer_next = [
         web.json_response({"detail": "slow down"}, status=status, headers={"Retry-After": "0.1"}) for status in (429, 503, 503)
     ]
     for number in range(20):
         (tree / f"f{number}").write_text("x")
-    await server.until(lambda: len(server.view) == 20)
-    assert server.gaps() == []
+    await recorder.until(lambda: len(recorder.view) == 20)
+    assert recorder.gaps() == []
 
 
 async def test_s153_the_server_is_away_and_every_event_arrives_afterwards(
-    server: RecordingServer, agent: MakeAgent, tree: Path
+    recorder: RecordingServer, agent: MakeAgent, tree: Path
 ) -> None:
     await agent()
-    await server.stop()
+    await recorder.stop()
     for number in range(300):
         (tree / f"f{number}").write_text("x" * number)
         if number % 3 == 0:
             (tree / f"f{number}").unlink()
-    await server.start()
-    await server.until(lambda: len(server.view) == 200, 30.0)
-    assert seen(server.view) == {path: size for path, size in walked(tree).items() if path != "/"}
-    assert server.gaps() == []
+    await recorder.start()
+    await recorder.until(lambda: len(recorder.view) == 200, 30.0)
+    assert seen(recorder.view) == {path: size for path, size in walked(tree).items() if path != "/"}
+    assert recorder.gaps() == []
 
 
-async def test_a_heartbeat_goes_on_while_a_job_is_killed_and_hangs(server: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+async def test_a_heartbeat_goes_on_while_a_job_is_killed_and_hangs(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     grow(tree, 300)
     process = await agent()
     assert process.process is not None
-    server.order("snapshot")
-    await server.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
-    beats = len(server.heartbeats)
+    recorder.order("snapshot")
+    await recorder.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
+    beats = len(recorder.heartbeats)
     for child in psutil.Process(process.process.pid).children(recursive=True):
         child.send_signal(signal.SIGSTOP)
-    await server.until(lambda: len(server.heartbeats) > beats + 3)
+    await recorder.until(lambda: len(recorder.heartbeats) > beats + 3)
     for child in psutil.Process(process.process.pid).children(recursive=True):
         child.kill()
-    beats = len(server.heartbeats)
-    await server.until(lambda: len(server.heartbeats) > beats + 3)
-    assert len(server.sessions) == 1
+    beats = len(recorder.heartbeats)
+    await recorder.until(lambda: len(recorder.heartbeats) > beats + 3)
+    assert len(recorder.sessions) == 1
 
 
 async def test_sigterm_ends_it_within_five_seconds_and_leaves_no_process(
-    server: RecordingServer, agent: MakeAgent, tree: Path
+    recorder: RecordingServer, agent: MakeAgent, tree: Path
 ) -> None:
     grow(tree, 500)
     process = await agent()
     assert process.process is not None
-    server.order("snapshot")
-    await server.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
+    recorder.order("snapshot")
+    await recorder.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
     children = psutil.Process(process.process.pid).children(recursive=True)
     assert await process.stop(seconds=5.0) == 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 async def test_s152_after_kill_9_nothing_of_it_is_left_and_the_next_one_works(
-    server: RecordingServer, agent: MakeAgent, tree: Path
+    recorder: RecordingServer, agent: MakeAgent, tree: Path
 ) -> None:
     grow(tree, 200)
     process = await agent()
     assert process.process is not None
-    server.order("audit")
-    await server.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
+    recorder.order("audit")
+    await recorder.until(lambda: len(psutil.Process(process.process.pid).children(recursive=True)) > 0)
     children = psutil.Process(process.process.pid).children(recursive=True)
     assert await process.stop(signal.SIGKILL) == -signal.SIGKILL
     _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=5)
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
-    server.commands.clear()
-    job = server.order("snapshot")
+    recorder.commands.clear()
+    job = recorder.order("snapshot")
     await agent()
-    assert (await server.job_ends(job))["state"] == "DONE"
-    assert seen(server.view) == walked(tree)
+    assert (await recorder.job_ends(job))["state"] == "DONE"
+    assert seen(recorder.view) == walked(tree)

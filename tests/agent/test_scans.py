@@ -18,19 +18,19 @@ from tests.agent.walk import age, grow, seen, walked
 
 
 @pytest.fixture
-def context(server: RecordingServer, tree: Path, tmp_path: Path) -> JobContext:
-    return context_of(server, tree, tmp_path)
+def context(recorder: RecordingServer, tree: Path, tmp_path: Path) -> JobContext:
+    return context_of(recorder, tree, tmp_path)
 
 
-def context_of(server: RecordingServer, tree: Path, state: Path, **settings: Any) -> JobContext:
-    server.sessions.append({"task_id": "host-a:p"})
+def context_of(recorder: RecordingServer, tree: Path, state: Path, **settings: Any) -> JobContext:
+    recorder.sessions.append({"task_id": "host-a:p"})
     return JobContext(
         pipe_id="p",
         task_id="host-a:p",
         session_id="11111111-1111-1111-1111-111111111111",
         protocol=3,
         source=SourceConfig(uri=str(tree), settings=settings),
-        sender=SenderConfig(uri=server.url, key="good"),
+        sender=SenderConfig(uri=recorder.url, key="good"),
         state_directory=str(state),
         root_id=identity.read(os.fsencode(tree)),
         epoch=1,
@@ -38,203 +38,209 @@ def context_of(server: RecordingServer, tree: Path, state: Path, **settings: Any
 
 
 async def run(
-    server: RecordingServer, context: JobContext, kind: str, path: str = "/", *, recursive: bool = True
+    recorder: RecordingServer, context: JobContext, kind: str, path: str = "/", *, recursive: bool = True
 ) -> dict[str, Any]:
-    """Runs a job and returns what it told the server at its end; `server.batches` holds what this job sent."""
-    server.batches.clear()
-    job = server.order(kind, path, recursive=recursive)
+    """Runs a job and returns what it told the server at its end; `recorder.batches` holds what this job sent."""
+    recorder.batches.clear()
+    job = recorder.order(kind, path, recursive=recursive)
     await run_job([context], job)
-    return server.jobs[job]
+    return recorder.jobs[job]
 
 
-def closes(server: RecordingServer) -> dict[str, dict[str, Any]]:
-    return {row["path"]: row for row in server.rows() if row.get("kind") == "dir_close"}
+def closes(recorder: RecordingServer) -> dict[str, dict[str, Any]]:
+    return {row["path"]: row for row in recorder.rows() if row.get("kind") == "dir_close"}
 
 
 async def test_every_directory_is_closed_with_the_proof_of_its_names(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     grow(tree)
-    await run(server, context, "snapshot")
-    for path, close in closes(server).items():
+    await run(recorder, context, "snapshot")
+    for path, close in closes(recorder).items():
         names = os.listdir(os.fsencode(tree) + path.encode())
         assert (close["ok"], close["count"], close["names_hash"]) == (True, len(names), names_hash(names))
 
 
 async def test_a_directory_of_many_entries_is_sent_in_parts_and_closed_once(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     for number in range(9_000):
         (tree / f"f{number}").touch()
-    done = await run(server, context, "snapshot")
+    done = await run(recorder, context, "snapshot")
     assert done["counts"]["files"] == 9_000
-    assert seen(server.view) == walked(tree)
-    assert len(closes(server)) == 1
-    assert max(len(event["rows"]) for event in server.events()) <= 1_000
+    assert seen(recorder.view) == walked(tree)
+    assert len(closes(recorder)) == 1
+    assert max(len(event["rows"]) for event in recorder.events()) <= 1_000
 
 
-async def test_an_audit_of_an_unchanged_tree_sends_one_row_a_directory(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
-    grow(tree)
-    age(tree)
-    context = context_of(server, tree, tmp_path, deep_cycles=1_000_000)
-    await run(server, context, "snapshot")
-    done = await run(server, context, "audit")
-    assert done["state"] == "DONE"
-    rows = server.rows()
-    assert len(rows) == done["counts"]["directories"] + 1
-    assert all(row["audit_skipped"] for row in rows if row["path"] != "/")
-    manifest = server.batches[-1]["metadata"]["manifest"]
-    assert manifest == {"batches": len(server.batches), "rows": len(rows), "directories": len(rows) - 1, "errors": 0}
-
-
-async def test_s061_a_change_below_silent_directories_is_found(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
-    grow(tree)
-    age(tree)
-    context = context_of(server, tree, tmp_path, deep_cycles=1_000_000)
-    await run(server, context, "snapshot")
-    (tree / "d3" / "e3" / "file").unlink()
-    await run(server, context, "audit")
-    assert set(closes(server)) == {"/d3/e3"}
-    assert closes(server)["/d3/e3"]["count"] == 0
-
-
-async def test_s059_a_deep_turn_finds_an_append_that_no_directory_shows(
-    server: RecordingServer, tree: Path, tmp_path: Path
+async def test_an_audit_of_an_unchanged_tree_sends_one_row_a_directory(
+    recorder: RecordingServer, tree: Path, tmp_path: Path
 ) -> None:
     grow(tree)
     age(tree)
-    context = context_of(server, tree, tmp_path, deep_cycles=3)
-    await run(server, context, "snapshot")
+    context = context_of(recorder, tree, tmp_path, deep_cycles=1_000_000)
+    await run(recorder, context, "snapshot")
+    done = await run(recorder, context, "audit")
+    assert done["state"] == "DONE"
+    rows = recorder.rows()
+    assert len(rows) == done["counts"]["directories"] + 1
+    assert all(row["audit_skipped"] for row in rows if row["path"] != "/")
+    manifest = recorder.batches[-1]["metadata"]["manifest"]
+    assert manifest == {"batches": len(recorder.batches), "rows": len(rows), "directories": len(rows) - 1, "errors": 0}
+
+
+async def test_s061_a_change_below_silent_directories_is_found(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
+    grow(tree)
+    age(tree)
+    context = context_of(recorder, tree, tmp_path, deep_cycles=1_000_000)
+    await run(recorder, context, "snapshot")
+    (tree / "d3" / "e3" / "file").unlink()
+    await run(recorder, context, "audit")
+    assert set(closes(recorder)) == {"/d3/e3"}
+    assert closes(recorder)["/d3/e3"]["count"] == 0
+
+
+async def test_s059_a_deep_turn_finds_an_append_that_no_directory_shows(
+    recorder: RecordingServer, tree: Path, tmp_path: Path
+) -> None:
+    grow(tree)
+    age(tree)
+    context = context_of(recorder, tree, tmp_path, deep_cycles=3)
+    await run(recorder, context, "snapshot")
     with (tree / "d3" / "e3" / "file").open("a") as file:
         file.write("appended")
     found = []
     for _ in range(3):
-        await run(server, context, "audit")
-        found.append(server.view.get("/d3/e3/file", {}).get("size"))
+        await run(recorder, context, "audit")
+        found.append(recorder.view.get("/d3/e3/file", {}).get("size"))
     assert [size for size in found if size is not None] == [11]
 
 
-async def test_s063_the_skip_cache_stays_when_the_audit_did_not_count(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
+async def test_s063_the_skip_cache_stays_when_the_audit_did_not_count(
+    recorder: RecordingServer, tree: Path, tmp_path: Path
+) -> None:
     grow(tree)
     age(tree)
-    context = context_of(server, tree, tmp_path)
+    context = context_of(recorder, tree, tmp_path)
     for state, listed in (("PARTIAL", True), ("COMPLETE", True), ("COMPLETE", False)):
-        server.audit_state = state
-        await run(server, context, "audit")
-        assert (len(closes(server)) == 48) is listed
+        recorder.audit_state = state
+        await run(recorder, context, "audit")
+        assert (len(closes(recorder)) == 48) is listed
 
 
-async def test_another_term_lists_everything_again(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
+async def test_another_term_lists_everything_again(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
     grow(tree)
     age(tree)
-    await run(server, context_of(server, tree, tmp_path), "snapshot")
-    server.epoch = 2
-    await run(server, context_of(server, tree, tmp_path), "audit")
-    assert len(closes(server)) == 48
+    await run(recorder, context_of(recorder, tree, tmp_path), "snapshot")
+    recorder.epoch = 2
+    await run(recorder, context_of(recorder, tree, tmp_path), "audit")
+    assert len(closes(recorder)) == 48
 
 
-async def test_s045_another_storage_under_the_root_is_not_scanned(server: RecordingServer, context: JobContext, tree: Path) -> None:
+async def test_s045_another_storage_under_the_root_is_not_scanned(
+    recorder: RecordingServer, context: JobContext, tree: Path
+) -> None:
     grow(tree)
     tree.rename(tree.with_name("unmounted"))
     tree.mkdir()
-    done = await run(server, context, "audit")
+    done = await run(recorder, context, "audit")
     assert done["state"] == "FAILED"
     assert "SourceLost" in done["error"]
-    assert server.batches == []
+    assert recorder.batches == []
 
 
 async def test_a_scan_of_a_path_sends_what_lies_below_and_nothing_else(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     grow(tree)
-    await run(server, context, "scan", "/d3")
-    assert set(server.view) == {path for path in walked(tree) if path == "/d3" or path.startswith("/d3/")}
-    assert [batch["source_type"] for batch in server.batches][-1] == "job_complete"
-    assert server.batches[-1]["metadata"]["scan_path"] == "/d3"
+    await run(recorder, context, "scan", "/d3")
+    assert set(recorder.view) == {path for path in walked(tree) if path == "/d3" or path.startswith("/d3/")}
+    assert [batch["source_type"] for batch in recorder.batches][-1] == "job_complete"
+    assert recorder.batches[-1]["metadata"]["scan_path"] == "/d3"
 
 
-async def test_a_scan_that_is_not_recursive_lists_one_directory(server: RecordingServer, context: JobContext, tree: Path) -> None:
+async def test_a_scan_that_is_not_recursive_lists_one_directory(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     grow(tree)
-    await run(server, context, "scan", "/d3", recursive=False)
-    assert set(closes(server)) == {"/d3"}
+    await run(recorder, context, "scan", "/d3", recursive=False)
+    assert set(closes(recorder)) == {"/d3"}
 
 
 async def test_a_scan_of_an_absent_path_proves_its_absence_by_the_listing_above(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     grow(tree)
-    done = await run(server, context, "scan", "/d3/e3/gone/deeper")
+    done = await run(recorder, context, "scan", "/d3/e3/gone/deeper")
     assert done["state"] == "DONE"
-    assert set(closes(server)) == {"/d3/e3"}
-    assert set(server.view) == {"/d3/e3", "/d3/e3/file"}
+    assert set(closes(recorder)) == {"/d3/e3"}
+    assert set(recorder.view) == {"/d3/e3", "/d3/e3/file"}
 
 
 async def test_s049_a_directory_that_cannot_be_read_is_closed_with_the_reason(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     grow(tree, 7)
     if os.geteuid() == 0:
         pytest.skip("root reads everything")
     (tree / "d3").chmod(0)
-    await run(server, context, "snapshot")
+    await run(recorder, context, "snapshot")
     (tree / "d3").chmod(0o755)
-    assert closes(server)["/d3"]["ok"] is False
-    assert closes(server)["/d3"]["reason"] == "EACCES"
+    assert closes(recorder)["/d3"]["ok"] is False
+    assert closes(recorder)["/d3"]["reason"] == "EACCES"
 
 
-async def test_names_that_are_not_text_keep_their_bytes(server: RecordingServer, context: JobContext, tree: Path) -> None:
+async def test_names_that_are_not_text_keep_their_bytes(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     (tree / "d").mkdir()
     for name in (b"\xff\xfe", b"\xff", b"\\xff"):
         with open(os.fsencode(tree / "d") + b"/" + name, "w"):
             pass
-    await run(server, context, "snapshot")
-    assert {row.get("path_b64") for row in server.rows()} == {None, "L2Qv//4=", "L2Qv/w=="}
+    await run(recorder, context, "snapshot")
+    assert {row.get("path_b64") for row in recorder.rows()} == {None, "L2Qv//4=", "L2Qv/w=="}
 
 
-async def test_excluded_names_are_neither_sent_nor_counted(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
+async def test_excluded_names_are_neither_sent_nor_counted(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
     grow(tree, 7)
     (tree / "junk.tmp").touch()
-    await run(server, context_of(server, tree, tmp_path, exclude=["*.tmp", "/d3"]), "snapshot")
-    assert set(server.view) == {path for path in walked(tree) if not path.startswith(("/junk", "/d3"))}
-    assert closes(server)["/"]["count"] == 6
+    await run(recorder, context_of(recorder, tree, tmp_path, exclude=["*.tmp", "/d3"]), "snapshot")
+    assert set(recorder.view) == {path for path in walked(tree) if not path.startswith(("/junk", "/d3"))}
+    assert closes(recorder)["/"]["count"] == 6
 
 
-async def test_a_job_is_cancelled_within_two_seconds(server: RecordingServer, tree: Path, tmp_path: Path) -> None:
+async def test_a_job_is_cancelled_within_two_seconds(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
     grow(tree, 600)
-    context = context_of(server, tree, tmp_path, scan_rate=100)
-    job = server.order("snapshot")
+    context = context_of(recorder, tree, tmp_path, scan_rate=100)
+    job = recorder.order("snapshot")
     running = asyncio.create_task(run_job([context], job))
-    await server.until(lambda: len(server.progress) > 0)
-    server.jobs[job]["cancel"] = True
+    await recorder.until(lambda: len(recorder.progress) > 0)
+    recorder.jobs[job]["cancel"] = True
     async with asyncio.timeout(3):
         assert await running == "CANCELLED"
-    assert server.jobs[job]["state"] == "CANCELLED"
+    assert recorder.jobs[job]["state"] == "CANCELLED"
 
 
-async def test_a_message_delivered_twice_runs_once(server: RecordingServer, context: JobContext, tree: Path) -> None:
+async def test_a_message_delivered_twice_runs_once(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     grow(tree, 7)
-    job = server.order("snapshot")
+    job = recorder.order("snapshot")
     states = await asyncio.gather(run_job([context], job), run_job([context], job))
     assert sorted(states) == ["DONE", "TAKEN"]
 
 
 async def test_s079_the_sentinel_looks_again_and_says_what_it_found(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     (tree / "there").write_text("123")
-    server.suspects = ["/there", "/gone"]
-    await run(server, context, "sentinel")
-    updates = {update["path"]: update for update in server.feedback[0]["updates"]}
+    recorder.suspects = ["/there", "/gone"]
+    await run(recorder, context, "sentinel")
+    updates = {update["path"]: update for update in recorder.feedback[0]["updates"]}
     assert updates["/there"]["status"] == "exists"
     assert updates["/there"]["size"] == 3
     assert updates["/gone"]["status"] == "missing"
 
 
 async def test_a_directory_that_vanishes_while_it_is_scanned_is_no_error(
-    server: RecordingServer, context: JobContext, tree: Path
+    recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
     grow(tree, 200)
-    job = server.order("snapshot")
+    job = recorder.order("snapshot")
     running = asyncio.create_task(run_job([context], job))
     await asyncio.sleep(0.05)
     shutil.rmtree(tree / "d3")

@@ -1,0 +1,1 @@
+"""End to end: real agents on real directories against a real server, by scenario number."""

@@ -1,0 +1,113 @@
+"""The fleet of a test: agents as processes of their own, and what the view says against what os.walk says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.walk import walked
+from tests.blackbox.world import World
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+class RealAgent:
+    """`python -m agent_runner run` of one host."""
+
+    def __init__(self, world: World, directory: Path, state: Path, name: str, *, pipe: int = 1) -> None:
+        self.world, self.directory, self.state, self.name = world, directory, state, name
+        self._key = world._keys[pipe - 1]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = state / "agent.log"
+        state.mkdir(exist_ok=True)
+
+    def start(self, *arguments: str, **environment: str) -> "RealAgent":
+        command = [sys.executable, "-m", "agent_runner", "run", "--server", self.world.server.url, "--agent-id", self.name]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--watch", str(self.directory), "--pipe", "p", *arguments],
+                cwd=REPOSITORY,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(REPOSITORY),
+                    "FUSTOR_AGENT_HOME": str(self.state),
+                    "FUSTOR_AGENT_KEY": self._key,
+                    **environment,
+                },
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(8)
+
+
+class Fleet:
+    """Makes agents of a world and compares."""
+
+    def __init__(self, world: World, tmp_path: Path) -> None:
+        self.world, self._tmp_path = world, tmp_path
+        self.agents: list[RealAgent] = []
+
+    def agent(self, directory: Path, name: str = "host-a", *, pipe: int = 1) -> RealAgent:
+        made = RealAgent(self.world, directory, self._tmp_path / f"state-{name}", name, pipe=pipe)
+        self.agents.append(made)
+        return made
+
+    def seen(self) -> dict[str, int]:
+        """The view: path → size, directories -1. Empty while the view answers 503."""
+        answer = self.world.reader.Q("/", recursive="true")
+        if answer.status_code == 503:
+            return {}
+        assert answer.status_code == 200, answer.text
+        found, nodes = {}, [answer.json()]
+        while nodes:
+            node = nodes.pop()
+            found[node["path"]] = -1 if node["content_type"] == "directory" else node["size"]
+            nodes.extend(node.get("children", []))
+        return found
+
+    def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s")
+            time.sleep(0.05)
+
+    def until_equal(self, directory: Path, seconds: float = 15.0) -> None:
+        """Waits until the view equals the directory; says how they differ when it does not come to that."""
+        end = time.monotonic() + seconds
+        while (view := self.seen()) != (tree := walked(directory)):
+            if time.monotonic() > end:
+                missing, extra = sorted(tree.keys() - view.keys())[:20], sorted(view.keys() - tree.keys())[:20]
+                differ = {path: (tree[path], view[path]) for path in tree.keys() & view.keys() if tree[path] != view[path]}
+                raise AssertionError(f"missing {missing}; too many {extra}; different {dict(list(differ.items())[:20])}")
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        for agent in self.agents:
+            if agent.process is not None:
+                agent.send(signal.SIGCONT) if agent.process.poll() is None else None
+                agent.stop()
+                print(agent.log.read_text()[-5000:])
+
+
+@pytest.fixture
+def fleet(world: World, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(world, tmp_path)
+    yield made
+    made.close()
