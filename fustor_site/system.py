@@ -82,7 +82,7 @@ def broker() -> Part:
 def workers() -> list[Part]:
     """The Celery workers that answer within a second; agents with a queue of their own are among them."""
     try:
-        answers = celery_app.control.ping(timeout=WORKER_WAIT_SECONDS)
+        answers = celery_app.control.ping(timeout=WORKER_WAIT_SECONDS) or []
     except (redis.RedisError, OSError) as error:
         return [Part("Workers", "bad", "cannot be asked", str(error))]
     found = [Part(name, "ok", "answers") for answer in answers for name in answer]

@@ -9,3 +9,13 @@ class PipesConfig(AppConfig):
     name = "apps.pipes"
     label = "fustor_pipes"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Plug the roles into the pages, and persons as principals into apps.views, which may not import this app."""
+        from apps.pipes.permissions import allowed
+        from apps.pipes.principals import PersonPrincipal
+        from apps.runtime.console import install_check
+        from apps.views.ports import ports
+
+        install_check(allowed)
+        ports.person = PersonPrincipal

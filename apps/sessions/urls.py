@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.sessions.pages import boards, lists
+from apps.sessions.pages import agents, boards, lists
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("views/<slug:slug>/", boards.view, name="view"),
     path("sessions/", lists.sessions, name="sessions"),
     path("sessions/<int:number>/", boards.session, name="session"),
+    path("agents/", agents.agents, name="agents"),
     path("jobs/", lists.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", boards.job, name="job"),
 ]

@@ -1,13 +1,13 @@
 """What this app needs from the apps above it. apps.sessions plugs its side in when Django starts; imports go one way only.
 
-A port that nobody filled raises `Unavailable` (asking for a scan) or knows nothing (labels of sessions).
+A port that nobody filled raises `Unavailable` (asking for a scan), knows nothing (labels of sessions), or shows nothing (persons).
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 
 from apps.runtime.problems import Unavailable
@@ -52,7 +52,7 @@ class SessionLabels(Protocol):
 class PersonPrincipal(Protocol):
     """The principal of a person who is logged in to the console."""
 
-    def __call__(self, user: AbstractBaseUser | AnonymousUser) -> Principal:
+    def __call__(self, user: AbstractBaseUser) -> Principal:
         """What this person may see and do."""
         ...
 
@@ -65,20 +65,20 @@ def _no_pending_scan(view: View, path: str) -> str | None:
     return None
 
 
-class _Reader:
-    """What a person may see while nothing with roles is plugged in: every view when the account is active, and change none."""
+class _Nobody:
+    """A person while nothing with roles is plugged in: may see nothing."""
 
-    def __init__(self, user: AbstractBaseUser | AnonymousUser) -> None:
-        self.name, self._active = user.get_username(), user.is_active
+    def __init__(self, user: AbstractBaseUser) -> None:
+        self.name = user.get_username()
 
     def may_read(self, view: View) -> bool:
-        return self._active
+        return False
 
     def may_administer(self, view: View) -> bool:
         return False
 
     def readable_views(self) -> QuerySet[View]:
-        return View.objects.all() if self._active else View.objects.none()
+        return View.objects.none()
 
 
 def _no_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
@@ -92,7 +92,7 @@ class Ports:
     request_scan: RequestScan = field(default=_no_scan)
     pending_scan: PendingScan = field(default=_no_pending_scan)
     session_labels: SessionLabels = field(default=_no_labels)
-    person: PersonPrincipal = field(default=_Reader)
+    person: PersonPrincipal = field(default=_Nobody)
 
 
 ports = Ports()

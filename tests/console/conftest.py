@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from apps.pipes.models import Agent, ApiKey, KeyKind, Pipe, Receiver
+from apps.pipes.keys import create_key
+from apps.pipes.models import Agent, KeyKind, Pipe, Receiver
 from apps.runtime import clock
 from apps.sessions.models import Job, Leadership, LeadershipChange, Session
 from apps.views.models import BlindSpot, Directory, File, Flag, Suspect, Tree, View
@@ -39,7 +40,7 @@ def build_fleet(slug: str = "archive", files: int = 30) -> Fleet:
     pipe = Pipe.objects.create(slug=f"{slug}-pipe", receiver=receiver, name="Uploads of the lab")
     pipe.views.add(view)
     Agent.objects.create(slug=f"{slug}-host-1", hostname="host-1", last_seen_at=now)
-    ApiKey.objects.create(kind=KeyKind.RECEIVER, prefix="fk_demo", last_four="9xyz", digest=f"{slug}-1", receiver=receiver)
+    create_key(kind=KeyKind.RECEIVER, receiver=receiver, pipes=[pipe])
     running_state = PipeState.RUNNING | PipeState.MESSAGE | PipeState.AUDIT
     leader = _session(pipe, f"{slug}-host-1:uploads", running_state, rows=12_400)
     follower = _session(pipe, f"{slug}-host-2:uploads", PipeState.RUNNING | PipeState.MESSAGE, rows=220)

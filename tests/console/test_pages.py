@@ -19,6 +19,7 @@ LISTS = (
     "/jobs/",
     "/jobs/?state=FAILED&kind=audit",
     "/locate/",
+    "/agents/",
     "/receivers/",
     "/keys/",
     "/keys/?state=revoked&kind=query",

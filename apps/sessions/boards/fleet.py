@@ -1,11 +1,16 @@
-"""The board of the overview: every pipe with who feeds it and what it feeds, counts, what runs now."""
+"""The board of the overview: what needs attention, every pipe with who feeds it and what it feeds, counts, what runs now."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from apps.pipes.models import Pipe
+from django.urls import reverse
+
+from apps.pipes.models import Agent, Pipe
 from apps.runtime import clock
 from apps.sessions.boards.base import Board, Part
-from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, live_sessions, session_line
+from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
+from apps.sessions.services import facts
+from apps.sessions.status import Level, Status
 from apps.views.models import Directory, Tree, View
 from fustor_schema import paths
 
@@ -18,8 +23,7 @@ class PipeLine:
 
     slug: str
     name: str
-    enabled: bool
-    paused: bool
+    status: Status
     receiver: str
     views: tuple[str, ...]
     sessions: tuple[SessionLine, ...]
@@ -31,18 +35,27 @@ class ViewLine:
 
     slug: str
     name: str
-    enabled: bool
-    complete: bool
-    live_sessions: int
+    status: Status
     files: int
     octets: int
     last_event_at: float | None
 
 
 @dataclass(frozen=True)
+class Concern:
+    """Something that needs attention: which object, where its page is, and what is the matter."""
+
+    kind: str
+    name: str
+    url: str
+    status: Status
+
+
+@dataclass(frozen=True)
 class FleetState:
     """What the overview shows."""
 
+    concerns: tuple[Concern, ...]
     pipes: tuple[PipeLine, ...]
     views: tuple[ViewLine, ...]
     jobs: tuple[JobLine, ...]
@@ -74,6 +87,7 @@ class FleetBoard(Board):
     """Everything at a glance."""
 
     parts = (
+        Part("fleet-concerns", "overview/parts/concerns.html"),
         Part("fleet-counts", "overview/parts/counts.html"),
         Part("fleet-lanes", "overview/parts/lanes.html"),
         Part("fleet-jobs", "overview/parts/jobs.html"),
@@ -92,50 +106,75 @@ class FleetBoard(Board):
     def read(self) -> FleetState:
         """The state of now, in a constant number of queries."""
         now = clock.now_datetime()
+        pipes, views = pipe_lines(), view_lines()
+        latest = tuple(job_line(job, now) for job in jobs()[:JOBS_SHOWN])
         return FleetState(
-            pipes=pipe_lines(),
-            views=view_lines(),
-            jobs=tuple(job_line(job, now) for job in jobs()[:JOBS_SHOWN]),
+            concerns=concerns(pipes, views, agent_concerns(), latest),
+            pipes=pipes,
+            views=views,
+            jobs=latest,
             open_jobs=jobs().filter(finished_at=None).count(),
         )
 
 
+def agent_concerns() -> list[Concern]:
+    """The agents that are known and enabled, as candidates for attention."""
+    agents = list(Agent.objects.filter(enabled=True))
+    statuses = facts.agent_statuses(agents)
+    return [Concern("agent", agent.slug, reverse("agents"), statuses[agent.pk]) for agent in agents]
+
+
+def concerns(
+    pipes: Iterable[PipeLine], views: Iterable[ViewLine], agents: Iterable[Concern], latest: Iterable[JobLine]
+) -> tuple[Concern, ...]:
+    """What needs attention, the worst first: every view, pipe, agent and recent job that is in a warning or bad state."""
+    candidates = [
+        *(Concern("view", view.slug, reverse("view", args=[view.slug]), view.status) for view in views),
+        *(Concern("pipe", pipe.slug, reverse("pipe", args=[pipe.slug]), pipe.status) for pipe in pipes),
+        *agents,
+        *(Concern("job", f"{job.kind_label} {job.path}", reverse("job", args=[job.id]), job.status) for job in latest),
+    ]
+    worrying = [concern for concern in candidates if concern.status.level in (Level.BAD, Level.WARN)]
+    return tuple(sorted(worrying, key=lambda concern: concern.status.level != Level.BAD))
+
+
 def pipe_lines() -> tuple[PipeLine, ...]:
-    """Every pipe, in four queries."""
+    """Every pipe, in a constant number of queries."""
     by_pipe: dict[str, list[SessionLine]] = {}
-    for session in live_sessions():
-        by_pipe.setdefault(session.pipe.slug, []).append(session_line(session))
+    for line in session_lines(live_sessions()):
+        by_pipe.setdefault(line.pipe, []).append(line)
+    pipes = list(Pipe.objects.select_related("receiver").prefetch_related("views"))
+    statuses = facts.pipe_statuses(pipes)
     return tuple(
         PipeLine(
             slug=pipe.slug,
             name=pipe.name,
-            enabled=pipe.enabled,
-            paused=pipe.paused,
+            status=statuses[pipe.pk],
             receiver=pipe.receiver.slug,
             views=tuple(view.slug for view in pipe.views.all()),
-            sessions=tuple(sorted(by_pipe.get(pipe.slug, ()), key=lambda line: (not line.leads, line.number))),
+            sessions=leaders_first(by_pipe.get(pipe.slug, ())),
         )
-        for pipe in Pipe.objects.select_related("receiver").prefetch_related("views")
+        for pipe in pipes
     )
 
 
 def view_lines() -> tuple[ViewLine, ...]:
-    """Every view with the totals of its trees, in three queries."""
+    """Every view with the totals of its trees, in a constant number of queries."""
     trees: dict[int, list[Tree]] = {}
     for tree in Tree.objects.all():
         trees.setdefault(tree.view_id, []).append(tree)
     roots = {root.tree_id: root for root in Directory.objects.filter(path=paths.ROOT)}
-    return tuple(_view_line(view, trees.get(view.pk, []), roots) for view in View.objects.all())
+    views = list(View.objects.all())
+    statuses = facts.view_statuses(views)
+    return tuple(_view_line(view, statuses[view.pk], trees.get(view.pk, []), roots) for view in views)
 
 
-def _view_line(view: View, trees: list[Tree], roots: dict[int, Directory]) -> ViewLine:
+def _view_line(view: View, status: Status, trees: list[Tree], roots: dict[int, Directory]) -> ViewLine:
     present = [roots[tree.pk] for tree in trees if tree.pk in roots]
     return ViewLine(
         slug=view.slug,
         name=view.name,
-        enabled=view.enabled,
-        complete=any(tree.snapshot_complete_at for tree in trees),
-        live_sessions=sum(tree.live_sessions for tree in trees),
+        status=status,
         files=sum(root.total_files for root in present),
         octets=sum(root.total_bytes for root in present),
         last_event_at=max((tree.last_event_at for tree in trees if tree.last_event_at), default=None),

@@ -1,12 +1,14 @@
 """Lines of tables: sessions and jobs as plain values, the same on every board that lists them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
 
 from apps.sessions.models import Job, Session
+from apps.sessions.services import facts, liveness
+from apps.sessions.status import Status
 from apps.views.models import Tree
 from fustor_schema import pipestate
 from fustor_schema.pipestate import PipeState
@@ -17,9 +19,10 @@ _OVERLAYS = (PipeState.CONF_OUTDATED, PipeState.RECONNECTING)
 
 @dataclass(frozen=True)
 class SessionLine:
-    """One session. `leads`: the scopes it leads, as `view` or `view / scope`."""
+    """One session. `leads`: the scopes it leads, as `view` or `view / scope`; `last_heard`: Unix seconds."""
 
     number: int
+    status: Status
     masked_id: str
     pipe: str
     agent: str
@@ -32,7 +35,7 @@ class SessionLine:
     protocol: int
     can_realtime: bool
     created_at: datetime
-    last_active_at: datetime
+    last_heard: float
     ended_at: datetime | None
     end_cause: str
     timeout_seconds: int
@@ -50,10 +53,10 @@ class JobLine:
     """One job. `percentage` is known only when an earlier run of the same kind says how much there is; never over 99."""
 
     id: str
+    status: Status
     kind: str
     kind_label: str
     state: str
-    state_label: str
     open: bool
     trigger: str
     actor: str
@@ -81,12 +84,28 @@ def sessions() -> QuerySet[Session]:
     return Session.objects.select_related("pipe").prefetch_related("leaderships__tree__view")
 
 
-def session_line(session: Session) -> SessionLine:
-    """The line of a session that came from `sessions()`."""
+def session_lines(of: Iterable[Session]) -> list[SessionLine]:
+    """The lines of sessions that came from `sessions()`; one query and one look into Redis for all of them."""
+    found = list(of)
+    statuses = facts.session_statuses(found)
+    heard = liveness.last_seen([session for session in found if session.ended_at is None])
+    return [
+        _session_line(session, statuses[session.number], heard.get(session.number, session.last_active_at.timestamp()))
+        for session in found
+    ]
+
+
+def leaders_first(found: Sequence[SessionLine]) -> tuple[SessionLine, ...]:
+    """Leaders before followers, each by age."""
+    return tuple(sorted(found, key=lambda line: (not line.leads, line.number)))
+
+
+def _session_line(session: Session, status: Status, heard: float) -> SessionLine:
     state = PipeState(session.state)
     return SessionLine(
         number=session.number,
-        masked_id=session.id.hex[:8],
+        status=status,
+        masked_id=session.masked_id,
         pipe=session.pipe.slug,
         agent=session.agent_name,
         task_id=session.task_id,
@@ -98,7 +117,7 @@ def session_line(session: Session) -> SessionLine:
         protocol=session.protocol,
         can_realtime=session.can_realtime,
         created_at=session.created_at,
-        last_active_at=session.last_active_at,
+        last_heard=heard,
         ended_at=session.ended_at,
         end_cause=session.get_end_cause_display(),
         timeout_seconds=session.timeout_seconds,
@@ -122,14 +141,14 @@ def jobs() -> QuerySet[Job]:
 
 def job_line(job: Job, now: datetime) -> JobLine:
     """The line of a job that came from `jobs()`."""
-    found = job.progress.get("found")
+    found = job.progress.get("found", job.result.get("rows"))
     return JobLine(
         id=str(job.pk),
+        status=facts.job_status(job),
         kind=job.kind,
         kind_label=job.get_kind_display(),
         state=job.state,
-        state_label=job.get_state_display(),
-        open=job.finished_at is None,
+        open=job.is_open,
         trigger=job.get_trigger_display(),
         actor=job.actor,
         pipe=job.pipe.slug,
@@ -138,7 +157,7 @@ def job_line(job: Job, now: datetime) -> JobLine:
         found=found,
         per_second=job.progress.get("per_second"),
         directory=job.progress.get("directory", ""),
-        percentage=percentage(found, job.progress.get("previous_total")) if job.finished_at is None else None,
+        percentage=percentage(found, job.previous_total) if job.is_open else None,
         error=job.error,
         created_at=job.created_at,
         started_at=job.started_at,

@@ -7,8 +7,10 @@ from apps.pipes.models import Pipe
 from apps.runtime import clock
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
-from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, live_sessions, session_line
+from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
 from apps.sessions.models import LeadershipChange
+from apps.sessions.services import facts
+from apps.sessions.status import Status
 
 JOBS_SHOWN = 8
 CHANGES_SHOWN = 12
@@ -23,6 +25,7 @@ class Failover:
     epoch: int
     leader: str
     cause: str
+    actor: str
     at: datetime
 
 
@@ -32,8 +35,7 @@ class PipeBoardState:
 
     slug: str
     name: str
-    enabled: bool
-    paused: bool
+    status: Status
     receiver: str
     views: tuple[str, ...]
     session_timeout_seconds: int
@@ -78,19 +80,18 @@ class PipeBoard(Board):
         """The state of now. Raises NotFound."""
         pipe = self._pipe()
         now = clock.now_datetime()
-        lines = tuple(session_line(session) for session in live_sessions().filter(pipe=pipe))
+        lines = session_lines(live_sessions().filter(pipe=pipe))
         return PipeBoardState(
             slug=pipe.slug,
             name=pipe.name,
-            enabled=pipe.enabled,
-            paused=pipe.paused,
+            status=facts.pipe_statuses([pipe])[pipe.pk],
             receiver=pipe.receiver.slug,
             views=tuple(pipe.views.values_list("slug", flat=True)),
             session_timeout_seconds=pipe.session_timeout_seconds,
             audit_interval_sec=pipe.audit_interval_sec,
             sentinel_interval_sec=pipe.sentinel_interval_sec,
             allow_concurrent_push=pipe.allow_concurrent_push,
-            sessions=tuple(sorted(lines, key=lambda line: (not line.leads, line.number))),
+            sessions=leaders_first(lines),
             jobs=tuple(job_line(job, now) for job in jobs().filter(pipe=pipe)[:JOBS_SHOWN]),
             failovers=_failovers(pipe),
             lit=frozenset(name for line in lines for name in (line.lifecycle, *line.phases, *line.overlays)),
@@ -111,7 +112,8 @@ def _failovers(pipe: Pipe) -> tuple[Failover, ...]:
             scope=change.tree.scope,
             epoch=change.epoch,
             leader=change.task_id,
-            cause=change.cause,
+            cause=change.get_cause_display(),
+            actor=change.actor,
             at=change.at,
         )
         for change in changes.select_related("tree__view")[:CHANGES_SHOWN]

@@ -1,13 +1,11 @@
 """The board of one session: role, state, age, idle time until it times out, counters."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from apps.runtime import clock
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
-from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, session_line, sessions
-from apps.sessions.models import Session
+from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, session_lines, sessions
 
 JOBS_SHOWN = 10
 
@@ -18,7 +16,7 @@ class SessionBoardState:
 
     line: SessionLine
     client: tuple[tuple[str, str], ...]
-    times_out_at: datetime | None
+    times_out_at: float | None
     jobs: tuple[JobLine, ...]
 
 
@@ -48,15 +46,10 @@ class SessionBoard(Board):
         if session is None:
             raise NotFound(f"There is no session number {self.number}.")
         now = clock.now_datetime()
+        (line,) = session_lines([session])
         return SessionBoardState(
-            line=session_line(session),
+            line=line,
             client=tuple((str(name), str(value)) for name, value in sorted(session.client_info.items())),
-            times_out_at=_times_out_at(session),
+            times_out_at=line.last_heard + line.timeout_seconds if line.live else None,
             jobs=tuple(job_line(job, now) for job in jobs().filter(session=session)[:JOBS_SHOWN]),
         )
-
-
-def _times_out_at(session: Session) -> datetime | None:
-    if session.ended_at:
-        return None
-    return session.last_active_at + timedelta(seconds=session.timeout_seconds)

@@ -8,6 +8,8 @@ from django.db.models import Count
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.models import Session
+from apps.sessions.services import facts
+from apps.sessions.status import Status
 from apps.views.models import BlindSpot, Directory, Suspect, Tree, View
 from fustor_schema import paths
 
@@ -44,7 +46,7 @@ class ViewBoardState:
     slug: str
     name: str
     driver: str
-    enabled: bool
+    status: Status
     live_mode: bool
     pipes: tuple[str, ...]
     trees: tuple[TreeLine, ...]
@@ -112,7 +114,7 @@ class ViewBoard(Board):
             slug=view.slug,
             name=view.name,
             driver=view.get_driver_display(),
-            enabled=view.enabled,
+            status=facts.view_statuses([view])[view.pk],
             live_mode=view.live_mode,
             pipes=tuple(view.pipes.values_list("slug", flat=True)),
             trees=_tree_lines(view),

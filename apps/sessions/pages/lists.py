@@ -39,7 +39,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "live": Session.objects.filter(ended_at=None).count(),
         "ended": Session.objects.exclude(ended_at=None).count(),
     }
-    context = {"chunk": chunk, "lines": [lines.session_line(session) for session in chunk], "counts": counts, "shown": shown}
+    context = {"chunk": chunk, "lines": lines.session_lines(chunk), "counts": counts, "shown": shown}
     return render(request, "sessions/list.html", {**context, "words": words})
 
 

@@ -10,8 +10,6 @@ from django.utils.translation import gettext as _
 
 from apps.runtime.templatetags.console import badge, icon
 from apps.sessions import machine
-from apps.sessions.boards.lines import JobLine
-from apps.sessions.models import Job
 
 register = template.Library()
 
@@ -31,15 +29,6 @@ CHIPS = {
     "CONF_OUTDATED": "settings",
     "RECONNECTING": "plug-x",
 }
-JOB_LEVELS = {
-    Job.State.QUEUED: "off",
-    Job.State.LEASED: "busy",
-    Job.State.RUNNING: "busy",
-    Job.State.DONE: "ok",
-    Job.State.FAILED: "bad",
-    Job.State.EXPIRED: "bad",
-    Job.State.CANCELLED: "off",
-}
 
 
 @register.simple_tag
@@ -54,12 +43,6 @@ def phase_chip(name: str) -> SafeString:
     return format_html(
         '<span class="tag tone-busy">{}<span>{}</span></span>', icon(CHIPS.get(name, "point")), name.lower().replace("_", " ")
     )
-
-
-@register.simple_tag
-def job_badge(line: JobLine) -> SafeString:
-    """The badge of a job's state; a failure says why."""
-    return badge(JOB_LEVELS[Job.State(line.state)], line.state_label, line.error)
 
 
 @register.inclusion_tag("pipes/machine.html")

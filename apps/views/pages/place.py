@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest
 
 from apps.runtime.problems import Problem
@@ -22,7 +23,8 @@ class Place:
 
 
 def reader(request: HttpRequest) -> Principal:
-    """The person who asks, as a principal."""
+    """The person who asks, as a principal; every page asked for a login before."""
+    assert not isinstance(request.user, AnonymousUser)
     return ports.person(request.user)
 
 
