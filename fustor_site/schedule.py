@@ -19,6 +19,7 @@ BEAT = {
         ("sessions.forget_history", 3600.0),
         ("views.expire_suspects", 5.0),
         ("views.collect_tombstones", 60.0),
+        ("views.index_names", 5.0),
         ("views.trim", 3600.0),
         ("pipes.write_down_key_use", 60.0),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from apps.runtime import clock
-from apps.views import audits, blind_spots, sentinel
+from apps.views import audits, blind_spots, names, sentinel
 from apps.views.claims import Origin
 from apps.views.models import Audit, BlindSpot, ChangeBatch, Gap, Recheck, Refusal, Suspect, Tree, View
 from apps.views.sentinel import Look
@@ -91,5 +91,6 @@ def drop_tree(tree: Tree) -> None:
 
 def _forget(tree: Tree) -> None:
     nodes.delete_all(tree.pk)
+    names.forget(tree.pk)
     for model in (Suspect, BlindSpot, Gap, Recheck, Refusal, ChangeBatch):
         model._base_manager.filter(tree=tree).delete()

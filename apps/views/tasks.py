@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from apps.runtime import clock
-from apps.views import housekeeping
+from apps.views import housekeeping, names
 
 
 @shared_task(name="views.expire_suspects")
@@ -22,3 +22,9 @@ def collect_tombstones() -> int:
 def trim() -> int:
     """See `housekeeping.trim`."""
     return housekeeping.trim(clock.now())
+
+
+@shared_task(name="views.index_names")
+def index_names() -> int:
+    """See `names.index_names`; a few seconds at a time, so that other housekeeping gets its turn."""
+    return names.index_names(budget_seconds=4.0)

@@ -3,6 +3,7 @@
 from apps.views.models.audit import Audit, AuditAbsence, AuditName, Recheck
 from apps.views.models.feed import ChangeBatch, Refusal
 from apps.views.models.memory import BlindSpot, Gap, Suspect, Tombstone
+from apps.views.models.names import NameChunk, NameIndex
 from apps.views.models.node import Directory, File, Flag, NodeKind, OwnerTotal
 from apps.views.models.view import Tree, View, ViewDriver
 
@@ -16,6 +17,8 @@ __all__ = [
     "File",
     "Flag",
     "Gap",
+    "NameChunk",
+    "NameIndex",
     "NodeKind",
     "OwnerTotal",
     "Recheck",

@@ -1,7 +1,7 @@
 """What a search looks for, as one condition on the name and path of a row, in the SQL of either database.
 
-Default `auto`: the name holds the pattern literally; a pattern with `*`, `?` or `[` also counts as a glob on the name or the
-whole path (protocol V2), so a literal look for `a*b` still finds a file of that name. A literal pattern with `/` looks in the path.
+Default `auto`: the name holds the pattern literally; a pattern with `*`, `?` or `[` also counts as a glob (protocol V2), so a
+look for `a*b` still finds a file of that name. A pattern with `/` is about the whole path, any other about the name.
 """
 
 from dataclasses import dataclass
@@ -57,28 +57,34 @@ class Pattern:
         if self.mode is not Mode.GLOB:
             ways.append(self._literal(path if "/" in self.text else name))
         if self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text)):
-            # a path holds a `/` and so can only match a pattern that does, or that starts with any text
-            sides = (name, path) if self.mode is Mode.GLOB or "/" in self.text or self.text[:1] == "*" else (name,)
-            ways += [self._glob(side) for side in sides]
+            ways.append(self._glob(path if "/" in self.text else name))
         return Condition("(" + " OR ".join(way.text for way in ways) + ")", tuple(p for way in ways for p in way.params))
 
     def texts(self) -> list[str]:
-        """Texts of which a hit's name holds at least one whole set; empty: an index cannot help."""
-        if self.mode is Mode.LITERAL or not glob.is_glob(self.text):
-            return [] if "/" in self.text else [self.text]
-        return []
+        """Texts of three characters or more that every hit's name holds, for the index; empty: it cannot help.
+
+        A hit of the literal reading holds the literal parts of the glob too.
+        """
+        if "/" in self.text:
+            return []
+        reads_glob = self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text))
+        found = glob.literals(self._pieces()) if reads_glob else [self.text]
+        return [text for text in found if len(text) >= 3]
 
     def _literal(self, side: str) -> Condition:
         return Condition(sql.contains(self._folded(side)), (self._folded_text(),))
 
     def _glob(self, side: str) -> Condition:
-        try:
-            pieces = glob.parse(self._folded_text())
-        except glob.GlobError as error:
-            raise Invalid(str(error), field="pattern") from error
+        pieces = self._pieces()
         if sql.is_sqlite():
             return Condition(f"{self._folded(side)} GLOB %s", (glob.sqlite_glob(pieces),))
         return Condition(f"{self._folded(side)} ~ %s", (glob.regex(pieces),))
+
+    def _pieces(self) -> tuple[glob.Piece, ...]:
+        try:
+            return glob.parse(self._folded_text())
+        except glob.GlobError as error:
+            raise Invalid(str(error), field="pattern") from error
 
     def _folded(self, side: str) -> str:
         return f"lower({side})" if self.ignore_case else side

@@ -1,6 +1,7 @@
 """Finding nodes by name or path with filters, in pages of bounded work; every kind of node (R46, R48).
 
-Order and cursors are those of the flat tree: directories by path, each followed by its files by name.
+Order and cursors are those of the flat tree: directories by path, each followed by its files by name. A text of three characters or
+more is looked up in the name index; what that cannot tell is read in the order of the tree, which finds common texts early.
 """
 
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from apps.views.models import Tree
-from apps.views.queries import cursors, sql
+from apps.views.queries import candidates, cursors, sql
 from apps.views.queries.matching import Condition, Filters, Pattern, filter_condition
 from apps.views.queries.nodes import DirectoryNode, Namer, Node
 from fustor_schema import paths
@@ -18,11 +19,16 @@ from fustor_schema import paths
 # directories looked at by one statement: bounds how long the deadline can be overrun
 SLICE_DIRECTORIES = 10_000
 BUDGET_SECONDS = 5.0
+SPANS_PER_STATEMENT = 1_000
+# more hits are read in order, page by page
+MOST_INDEXED_HITS = 10_000
 
 _FILE_PATH = "(CASE d.path WHEN '/' THEN '' ELSE d.path END || '/' || f.name)"
 # behind this: a directory with all its files (None), or with its files up to a name ("": the directory alone)
 Position = tuple[str, str | None]
 Placed = tuple[tuple[str, str], sql.Row]
+# spans of the index, and how a row lies in one
+Among = tuple[Condition, Condition] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +63,45 @@ def search(
 ) -> Hits:
     """At most `limit` hits from the cursor on. Raises Invalid, Gone."""
     cursor = cursors.resume(cursor_text, tree, question.digest)
-    deadline = time.monotonic() + budget_seconds
-    found: list[Placed] = []
-    stopped_at: Position | None = None
-    for low, last in _slices(tree, question.key, _position(cursor, question.key)):
-        found += _hits_between(tree, question, low, last, limit + 1 - len(found))
-        if len(found) > limit:
-            stopped_at = found[limit - 1][0]
-            break
-        if last is not None and time.monotonic() > deadline:
-            stopped_at = (last, None)
-            break
+    start = _position(cursor, question.key)
+    indexed = _by_index(tree, question, start)
+    found, stopped_at = _in_order(tree, question, start, limit, budget_seconds) if indexed is None else (indexed, None)
+    if len(found) > limit:
+        stopped_at = found[limit - 1][0]
     following = None if stopped_at is None else cursors.after(cursor, *(part for part in stopped_at if part is not None))
     return Hits(_nodes(tree, found[:limit]), following.text() if following else None, cursor.as_of_seq)
+
+
+def _by_index(tree: Tree, question: SearchQuestion, start: Position) -> list[Placed] | None:
+    """All hits behind a position; None when the index cannot tell, or there are too many of them."""
+    spans = candidates.spans(tree, question.pattern.texts())
+    if spans is None:
+        return None
+    found: dict[tuple[str, str], sql.Row] = {}
+    for some in sql.chunked(spans, SPANS_PER_STATEMENT):
+        among = Condition(sql.spans(), tuple(sql.bound_spans(some)))
+        files = Condition("f.directory_id = c.directory_id AND f.name >= c.first AND f.name <= c.last", ())
+        found.update(_file_hits(tree, question, start, None, MOST_INDEXED_HITS, (among, files)))
+        directories = Condition("d.parent_id = c.directory_id AND d.name >= c.first AND d.name <= c.last", ())
+        found.update(_directory_hits(tree, question, start, None, MOST_INDEXED_HITS, (among, directories)))
+        if len(found) >= MOST_INDEXED_HITS:
+            return None
+    return sorted(found.items())
+
+
+def _in_order(
+    tree: Tree, question: SearchQuestion, start: Position, limit: int, budget_seconds: float
+) -> tuple[list[Placed], Position | None]:
+    """Hits behind a position, one more than `limit` when there are; and where the time was up."""
+    deadline = time.monotonic() + budget_seconds
+    found: list[Placed] = []
+    for low, last in _slices(tree, question.key, start):
+        found += _hits_between(tree, question, low, last, limit + 1 - len(found))
+        if len(found) > limit:
+            break
+        if last is not None and time.monotonic() > deadline:
+            return found, (last, None)
+    return found, None
 
 
 def _position(cursor: cursors.Cursor, key: str) -> Position:
@@ -98,18 +130,23 @@ def _hits_between(tree: Tree, question: SearchQuestion, low: Position, last: str
     return sorted(found, key=lambda hit: hit[0])[:limit]
 
 
-def _directory_hits(tree: Tree, question: SearchQuestion, low: Position, last: str | None, limit: int) -> list[Placed]:
+def _directory_hits(
+    tree: Tree, question: SearchQuestion, low: Position, last: str | None, limit: int, among: Among = None
+) -> list[Placed]:
     filters = filter_condition(question.filters, "d", directories=True)
     if filters is None:
         return []
-    # the root has no name, and only the scope itself is ever at the start position: it is no hit of its own search
+    spans, placed = among or (None, Condition("1 = 1", ()))
     rows = _select(
         sql.columns(sql.DIRECTORY_COLUMNS, "d"),
+        spans,
         f"{sql.DIRECTORY} d",
+        # the scope itself stands at the start position: it is no hit of its own search
         [
             _until(question.key, last),
             _inside(question.key),
             Condition("d.path > %s", (low[0],)),
+            placed,
             question.pattern.condition("d.name", "d.path"),
             filters,
         ],
@@ -120,7 +157,9 @@ def _directory_hits(tree: Tree, question: SearchQuestion, low: Position, last: s
     return [((row[1], ""), row) for row in rows]
 
 
-def _file_hits(tree: Tree, question: SearchQuestion, low: Position, last: str | None, limit: int) -> list[Placed]:
+def _file_hits(
+    tree: Tree, question: SearchQuestion, low: Position, last: str | None, limit: int, among: Among = None
+) -> list[Placed]:
     filters = filter_condition(question.filters, "f", directories=False)
     if filters is None:
         return []
@@ -128,14 +167,19 @@ def _file_hits(tree: Tree, question: SearchQuestion, low: Position, last: str | 
     behind = Condition("d.path > %s", (path,))
     if name is not None:
         behind = Condition("(d.path > %s OR (d.path = %s AND f.name > %s))", (path, path, name))
+    spans, placed = among or (None, Condition("1 = 1", ()))
+    # with spans: from the span to its files to their directory; without: from the directory to its files
+    tables = f"{sql.DIRECTORY} d CROSS JOIN {sql.FILE} f" if among is None else f"{sql.FILE} f CROSS JOIN {sql.DIRECTORY} d"
     rows = _select(
         sql.columns(sql.FILE_COLUMNS, "f") + ", d.path",
-        f"{sql.DIRECTORY} d CROSS JOIN {sql.FILE} f",
+        spans,
+        tables,
         [
             Condition("f.directory_id = d.id AND d.path >= %s", (path,)),
             _until(question.key, last),
             _inside(question.key),
             behind,
+            placed,
             question.pattern.condition("f.name", _FILE_PATH),
             filters,
         ],
@@ -155,12 +199,15 @@ def _inside(key: str) -> Condition:
     return Condition("(d.path = %s OR d.path > %s)", (key, sql.below(key)[0]))
 
 
-def _select(columns: str, tables: str, conditions: list[Condition], order: str, tree: Tree, limit: int) -> list[sql.Row]:
+def _select(
+    columns: str, spans: Condition | None, tables: str, conditions: list[Condition], order: str, tree: Tree, limit: int
+) -> list[sql.Row]:
     where = " AND ".join(condition.text for condition in conditions)
     params = [param for condition in conditions for param in condition.params]
+    first = "" if spans is None else f"{spans.text} CROSS JOIN "
     return sql.fetch(
-        f"SELECT {columns} FROM {tables} WHERE d.tree_id = %s AND {where} ORDER BY {order} LIMIT %s",
-        (tree.pk, *params, limit),
+        f"SELECT {columns} FROM {first}{tables} WHERE d.tree_id = %s AND {where} ORDER BY {order} LIMIT %s",
+        (*(spans.params if spans else ()), tree.pk, *params, limit),
     )
 
 

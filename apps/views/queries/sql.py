@@ -40,6 +40,23 @@ def bound(values: Sequence[int] | Sequence[str]) -> str | list[Any]:
     return json.dumps(list(values)) if is_sqlite() else list(values)
 
 
+def spans() -> str:
+    """A table `c` of (directory_id, first, last), from the parameters that `bound_spans` makes."""
+    if is_sqlite():
+        return (
+            "(SELECT json_extract(value, '$[0]') AS directory_id, json_extract(value, '$[1]') AS first, "
+            "json_extract(value, '$[2]') AS last FROM json_each(%s)) c"
+        )
+    return "unnest(%s::bigint[], %s::text[], %s::text[]) AS c(directory_id, first, last)"
+
+
+def bound_spans(rows: Sequence[tuple[int, str, str]]) -> list[Any]:
+    """The parameters of `spans`."""
+    if is_sqlite():
+        return [json.dumps(list(rows))]
+    return [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]]
+
+
 def below(path: str) -> tuple[str, str]:
     """Bounds (both exclusive) that hold exactly the paths below a directory: `/` is 0x2F, `0` follows it."""
     return ("/", "0") if path == "/" else (f"{path}/", f"{path}0")

@@ -1,0 +1,76 @@
+"""Where a text can be found, by the name index: spans of names in directories, few enough to be looked at one by one.
+
+What the index does not hold yet is read from the change feed. Nothing is taken on trust: `search` looks every span up in the tree.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from apps.views.models import ChangeBatch, NameChunk, NameIndex, Tree
+from apps.views.names import ARRIVALS, is_kept
+from apps.views.queries import sql
+from apps.views.store import trigrams
+from fustor_schema import paths
+
+# more than this is faster read in the order of the tree
+MOST_CHUNKS = 5_000
+MOST_BATCHES = 2_000
+MOST_CHANGES = 50_000
+
+Span = tuple[int, str, str]
+
+
+def spans(tree: Tree, texts: Sequence[str]) -> list[Span] | None:
+    """(directory id, first name, last name) of every place that may hold a name with all these texts.
+
+    None: the index cannot say (none yet, too many places, too much that came after it); the tree has to be read.
+    """
+    if not texts or not trigrams.are_installed():
+        return None
+    index = NameIndex.objects.filter(pk=tree.pk, complete=True, followed_seq__gte=tree.reset_seq).first()
+    arrived = None if index is None else _arrived(tree, index.followed_seq, texts)
+    if arrived is None:
+        return None
+    chunks = trigrams.trigrams().matching(tree.pk, texts, MOST_CHUNKS + 1)
+    if len(chunks) > MOST_CHUNKS:
+        return None
+    return [*_of_chunks(chunks), *_of_arrivals(tree, arrived)]
+
+
+def _of_chunks(chunks: Sequence[int]) -> list[Span]:
+    rows = sql.fetch(
+        f"SELECT directory_id, first, last FROM {NameChunk._meta.db_table} WHERE {sql.one_of('id')}", (sql.bound(chunks),)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _arrived(tree: Tree, seq: int, texts: Sequence[str]) -> list[str] | None:
+    """Paths that entered the tree behind a sequence and whose names hold the texts; None: too many to look at."""
+    if seq >= tree.change_seq:
+        return []
+    if not is_kept(tree.pk, seq):
+        return None
+    following = ChangeBatch.objects.filter(tree=tree, last_seq__gt=seq).order_by("last_seq")
+    batches = list(following.values_list("count", "entries")[: MOST_BATCHES + 1])
+    if len(batches) > MOST_BATCHES or sum(count for count, _ in batches) > MOST_CHANGES:
+        return None
+    folded = [text.casefold() for text in texts]
+    found = []
+    for _, entries in batches:
+        for kind, path, *_ in msgspec.json.decode(bytes(entries)):
+            if kind in ARRIVALS and all(text in path.casefold() for text in folded):
+                found.append(path)
+    return found
+
+
+def _of_arrivals(tree: Tree, arrived: Sequence[str]) -> list[Span]:
+    if not arrived:
+        return []
+    parents: dict[str, int] = dict(
+        sql.fetch(
+            f"SELECT path, id FROM {sql.DIRECTORY} WHERE tree_id = %s AND {sql.one_of('path')}",
+            (tree.pk, sql.bound(sorted({paths.parent(path) for path in arrived}))),
+        )
+    )
+    return [(parents[paths.parent(path)], paths.name(path), paths.name(path)) for path in arrived if paths.parent(path) in parents]
