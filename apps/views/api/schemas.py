@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ninja import Schema
+from ninja import Field, Schema
 
 
 class NodeOut(Schema):
@@ -100,6 +100,28 @@ class SuspectOut(Schema):
     suspect_until: float
     path_b64: str | None = None
     partial: bool = False
+
+
+class SuspectUpdate(Schema):
+    """How a suspect looks now: mtime in Unix seconds, size in bytes."""
+
+    path: str
+    mtime: float | None = None
+    size: int | None = None
+
+
+class SuspectUpdates(Schema):
+    """Body of PUT suspect-list."""
+
+    updates: list[SuspectUpdate] = Field(..., max_length=100_000)
+
+
+class SuspectUpdatesOut(Schema):
+    """What PUT suspect-list did."""
+
+    view_id: str
+    updated_count: int
+    status: str
 
 
 class ViewOut(Schema):
