@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from fustor_site.api import api
 from fustor_site.health import healthz, readyz
+from fustor_site.metrics import metrics
 from fustor_site.pages import Login
 from fustor_site.system import system
 
@@ -16,6 +17,7 @@ handler500 = "fustor_site.errors.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/v1/", api.urls),
     path("login/", Login.as_view(), name="login"),
     path("system/", system, name="system"),
