@@ -24,7 +24,7 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Forbidden, Problem
 from apps.sessions.models import Job, Leadership, Session
 from apps.views.models import Audit, BlindSpot, Directory, Suspect, Tree
-from fustor_schema import __version__
+from fustor_schema import __version__, paths
 from fustor_site.api import render
 
 TREE = ("view", "scope")
@@ -74,7 +74,7 @@ def _sessions() -> Iterator[Metric]:
 def _trees() -> Iterator[Metric]:
     trees = list(Tree.objects.annotate(view_slug=F("view__slug")))
     names = {tree.pk: (tree.view_slug, tree.scope) for tree in trees}
-    roots = Directory.objects.filter(tree__in=trees, path="/").values_list(
+    roots = Directory.objects.filter(tree__in=trees, path=paths.ROOT).values_list(
         "tree_id", "total_files", "total_directories", "total_bytes"
     )
     totals = {names[tree]: counts for tree, *counts in roots}

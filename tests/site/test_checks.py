@@ -18,6 +18,7 @@ def test_a_sound_installation_has_nothing_to_say() -> None:
     assert ids([*checks.home(None), *checks.database(None), *checks.broker(None)]) == []
 
 
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
 def test_a_database_that_the_store_does_not_speak(settings: Settings) -> None:
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.mysql"}}
     assert ids(checks.database(None)) == ["fustor.E003"]
