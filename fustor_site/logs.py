@@ -4,6 +4,7 @@
 `structlog.contextvars` (the request id, for one), whether they were written through structlog or through `logging`.
 """
 
+import logging
 import sys
 from typing import Any
 
@@ -19,6 +20,15 @@ SHARED: list[Processor] = [
 ]
 # what they say at INFO is no news to whoever runs the server
 TALKATIVE = ("axes", "daphne", "django.channels.server", "celery.beat", "celery.worker.strategy", "celery.app.trace", "httpx")
+
+
+class Failures(logging.Filter):
+    """Of Django's request log only what went wrong here: a refusal (4xx) or a "not now" (503) is an ordinary answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        status = getattr(record, "status_code", 500)
+        return status >= 500 and status not in {503, 507}
 
 
 def configure_structlog() -> None:
@@ -42,9 +52,13 @@ def logging_config(style: str, level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"event": formatter},
+        "filters": {"failures": {"()": Failures}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in TALKATIVE},
+        "loggers": {
+            **{name: {"level": "WARNING"} for name in TALKATIVE},
+            "django.request": {"filters": ["failures"]},
+        },
     }
 
 

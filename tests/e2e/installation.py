@@ -95,9 +95,9 @@ class Installation:
         assert found, self.output()
         return found[1]
 
-    def ask(self, path: str = "", **parameters: Any) -> httpx.Response:
+    def ask(self, call: str = "", /, **parameters: Any) -> httpx.Response:
         """GET below the view."""
-        return httpx.get(f"{self.view_url}{path}", params=parameters, headers={"X-API-Key": self.query_key}, timeout=20)
+        return httpx.get(f"{self.view_url}{call}", params=parameters, headers={"X-API-Key": self.query_key}, timeout=20)
 
     def seen(self) -> dict[str, tuple[bool, int]]:
         """What the view says: path → (is a directory, size of a file). Empty while it never had a snapshot."""
