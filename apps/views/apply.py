@@ -13,6 +13,7 @@ from apps.views.intake import Claim, Intake, Op
 from apps.views.loading import load
 from apps.views.models import Audit, Tree
 from apps.views.outcome import Outcome
+from apps.views.store import trees
 from fustor_schema.sources import MessageSource, SourceType
 from fustor_schema.wire import Batch
 
@@ -28,7 +29,7 @@ def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) ->
     """
     if batch.envelope.source_type not in _TAKEN:
         raise Invalid(f"unknown source_type {batch.envelope.source_type!r:.50}", field="source_type")
-    tree = lock_tree(tree_id)
+    tree = trees.lock(tree_id)
     checked = intake.read(batch, origin, received_ms)
     outcome = Outcome(rows=checked.rows, rejected=checked.rejects)
     writes = is_current_writer(tree, origin)
@@ -41,11 +42,6 @@ def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) ->
     if writes and batch.envelope.source_type == SourceType.SNAPSHOT and not batch.envelope.is_end:
         snapshots.note_progress(tree, received_ms)
     return outcome
-
-
-def lock_tree(tree_id: int) -> Tree:
-    """The tree and its view, locked until the transaction ends."""
-    return Tree.objects.select_for_update(of=("self",)).select_related("view").get(pk=tree_id)
 
 
 def is_current_writer(tree: Tree, origin: Origin) -> bool:

@@ -6,7 +6,7 @@ from apps.views.claims import Said
 from apps.views.closings import Closings
 from apps.views.context import Context
 from apps.views.intake import Claim, Intake, Op
-from apps.views.store import listings, memory
+from apps.views.store import listings, memory, trees
 from fustor_schema import paths
 
 
@@ -94,6 +94,4 @@ def save_tree(context: Context) -> None:
         tree.clock = view_clock.with_sample(tree.clock, said.session, _sample(context), context.now)
     if tree.capacity_exceeded and context.room > 0 and not context.outcome.over_capacity:
         tree.capacity_exceeded = False
-    tree.save(
-        update_fields=("change_seq", "last_event_at", "last_event_latency_ms", "capacity_exceeded", "tombstone_count", "clock")
-    )
+    trees.save_progress(tree)

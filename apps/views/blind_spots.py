@@ -1,6 +1,6 @@
 """Blind spots after they were found: closed by a person, and kept bounded (R41, R54). Called by `services` and `housekeeping`."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.views.context import BLIND
 from apps.views.models import BlindSpot, Tree
 from apps.views.store import memory
-from apps.views.working import FLAGS, WorkingSet
+from apps.views.working import FLAGS, Folder, WorkingSet
 from fustor_schema import paths
 
 MOST_OPEN = 100_000
@@ -31,8 +31,12 @@ def clear_flags(tree: Tree, wanted: Iterable[str], flags: int, now_ms: int) -> N
     """Clear flag bits of nodes. Nothing else of them changes."""
     listed = list(wanted)
     working = WorkingSet(tree.pk, listed, now_ms)
-    parents = ((working.folders.get(paths.parent(path)), path) for path in listed if path not in working.folders)
-    working.load_files([(folder, paths.name(path)) for folder, path in parents if folder is not None])
+    names: defaultdict[Folder, list[str]] = defaultdict(list)
+    for path in listed:
+        parent = working.folders.get(paths.parent(path))
+        if parent is not None and path not in working.folders:
+            names[parent].append(paths.name(path))
+    working.load_files(names)
     for path in listed:
         folder = working.folders.get(path)
         if folder is not None:
@@ -42,7 +46,7 @@ def clear_flags(tree: Tree, wanted: Iterable[str], flags: int, now_ms: int) -> N
         row = parent.files.get(paths.name(path)) if parent is not None else None
         if parent is not None and row is not None:
             parent.files[paths.name(path)] = (*row[:FLAGS], row[FLAGS] & ~flags, *row[FLAGS + 1 :])
-            parent.written.add(paths.name(path))
+            parent.mark_written(paths.name(path))
     working.flush()
 
 

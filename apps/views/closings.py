@@ -1,5 +1,6 @@
 """Judges `dir_close`: the proof that a directory's listing is complete, or why it is not (R11, R12). Native agents only."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from apps.views import removals
@@ -66,7 +67,7 @@ class Closings:
         stored = {folder.id: folder for folder in self.proven if not folder.is_new}
         if not stored:
             return
-        removed = {folder.id: folder.removed for folder in stored.values()}
+        removed = {folder.id: folder.removed or set() for folder in stored.values()}
         for directory_id, name, is_directory in nodes.child_names(list(stored)):
             folder = stored[directory_id]
             names, started = self.proven[folder]
@@ -80,7 +81,11 @@ class Closings:
             return
         working = context.working
         working.load_exactly([paths.join(folder.path, name) for folder, name, _, is_dir in missing if is_dir])
-        working.load_files([(folder, name) for folder, name, _, is_dir in missing if not is_dir])
+        files: defaultdict[Folder, list[str]] = defaultdict(list)
+        for folder, name, _, is_dir in missing:
+            if not is_dir:
+                files[folder].append(name)
+        working.load_files(files)
         going = sum(self._weight(folder, name) for folder, name, _, _ in missing)
         if going > context.tree.view.brake_rows:
             context.recheck(missing[0][0].path, f"a scan lacks {going} nodes: too many for a scan, an audit decides")

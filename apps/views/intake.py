@@ -18,6 +18,7 @@ _MAX_INTEGER = 2**63 - 1
 _MAX_INODE = 2**64 - 1
 _MAX_TIME = 1e11  # seconds; the year 5138: beyond it a time is an error of units
 _KINDS = {kind.value for kind in Kind}
+_SOURCES: dict[str, MessageSource] = {source.value: source for source in MessageSource}
 _SOURCE_OF_BATCH = {
     SourceType.MESSAGE: MessageSource.REALTIME,
     SourceType.SNAPSHOT: MessageSource.SNAPSHOT,
@@ -97,12 +98,9 @@ def _said(event: Event, number: int, origin: Origin, received_ms: int, fallback:
         raise BadField("event_schema", f"unknown event_schema {event.event_schema!r:.50}; this view takes {SCHEMA!r}")
     if event.table is None and event.event_type not in (EventType.MOVE, EventType.GAP):
         raise BadField("table", "table is missing")
-    source = fallback
-    if event.message_source is not None:
-        try:
-            source = MessageSource(event.message_source)
-        except ValueError:
-            raise BadField("message_source", f"unknown message_source {event.message_source!r:.50}") from None
+    source = _SOURCES.get(event.message_source, fallback) if event.message_source is not None else fallback
+    if source is fallback and event.message_source not in (None, fallback.value):
+        raise BadField("message_source", f"unknown message_source {event.message_source!r:.50}")
     return Said(source, origin.session, observed_at(event, origin, received_ms), int(origin.clock_error_ms))
 
 
@@ -143,7 +141,15 @@ def _read_upserts(rows: list[FsRow], number: int, said: Said, intake: Intake, re
         try:
             path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else _row_path(row)
             op = Op.FILE if row.kind is None and not row.is_directory else _op(row)
-            _check_numbers(row)
+            size, mtime, ctime = row.size, row.modified_time, row.created_time
+            if not (
+                size.__class__ is int
+                and 0 <= size <= _MAX_INTEGER
+                and (mtime is None or -_MAX_TIME < mtime < _MAX_TIME)
+                and (ctime is None or -_MAX_TIME < ctime < _MAX_TIME)
+                and row.mode is row.uid is row.inode is row.nlink is None
+            ):
+                _check_numbers(row)
             directory, _, name = path.rpartition("/")
             if not name:
                 claims.append((_not_a_file(op), said, "", [("", row, index)], number))

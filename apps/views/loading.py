@@ -1,5 +1,8 @@
 """Loads the working set of a checked batch in a few statements. Called by `apply` and `audits`."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+
 from apps.views.intake import Intake, Op
 from apps.views.working import Folder, WorkingSet
 from fustor_schema import paths
@@ -22,7 +25,7 @@ def load(tree_id: int, checked: Intake, now_ms: int) -> WorkingSet:
 
 def _load_children(working: WorkingSet, checked: Intake) -> None:
     folders = working.folders
-    pairs: list[tuple[Folder, str]] = []
+    names: defaultdict[Folder, list[str]] = defaultdict(list)
     maybe_directories: list[str] = []
     in_doubt: set[str] = set()
     for op, _, directory, entries, _ in checked.claims:
@@ -31,24 +34,23 @@ def _load_children(working: WorkingSet, checked: Intake) -> None:
             if directory:
                 in_doubt.add(directory)
         elif op is Op.FILE:
-            pairs.extend([(folder, entry[0]) for entry in entries])
+            names[folder].extend([entry[0] for entry in entries])
             if folder.total_directories:
                 maybe_directories.extend([paths.join(directory, entry[0]) for entry in entries])
         elif entries and paths.join(directory, entries[0][0]) not in folders:
-            pairs.append((folder, entries[0][0]))
+            names[folder].append(entries[0][0])
     for movement in checked.moves.values():
         in_doubt.update(movement)
-    pairs.extend(_first_missing(folders, in_doubt))
+    for folder, name in _first_missing(folders, in_doubt):
+        names[folder].append(name)
     if maybe_directories:
         working.load_exactly(maybe_directories)
-    working.load_files(pairs)
+    working.load_files(names)
 
 
-def _first_missing(folders: dict[str, Folder], in_doubt: set[str]) -> list[tuple[Folder, str]]:
+def _first_missing(folders: dict[str, Folder], in_doubt: set[str]) -> Iterator[tuple[Folder, str]]:
     """Where a directory is missing, a file may stand: the stored folder above, and the name in it."""
-    found = []
     for path in in_doubt:
         while (above := paths.parent(path)) not in folders:
             path = above  # noqa: PLW2901 - climbs to the first stored ancestor
-        found.append((folders[above], paths.name(path)))
-    return found
+        yield folders[above], paths.name(path)

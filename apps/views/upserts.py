@@ -13,7 +13,7 @@ from apps.views.intake import Entry
 from apps.views.models import BlindSpot
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Decision, Rule
-from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MTIME, SIZE, UID, FileRow, Folder
+from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MODE, MTIME, NLINK, SIZE, UID, FileRow, Folder
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import FsRow
@@ -37,7 +37,7 @@ def put_files(context: Context, said: Said, directory: str, entries: list[Entry]
         if stored is None:
             if not _blocked_by_directory(context, said, folder, name):
                 _create_file(context, said, folder, name, row, (number, index))
-        elif is_plain_scan and _is_same(stored, row):
+        elif is_plain_scan and (_is_same_at_a_glance(stored, row) or _is_same(stored, row)):
             confirmed += 1
         else:
             _update_file(context, said, folder, name, row, stored)
@@ -319,6 +319,16 @@ def _blocked_by_directory(context: Context, said: Said, folder: Folder, name: st
     return False
 
 
+def _is_same_at_a_glance(stored: FileRow, row: FsRow) -> bool:
+    """The common case of `_is_same`: all that an old client sends is as it was."""
+    return bool(
+        stored[MTIME] == row.modified_time
+        and stored[SIZE] == row.size
+        and stored[CTIME] == row.created_time
+        and row.mode is row.inode is row.kind is None
+    )
+
+
 def _is_same(stored: FileRow, row: FsRow) -> bool:
     """Whether a row says nothing new (R19); a field that the row lacks says nothing."""
     return (
@@ -344,5 +354,8 @@ def _is_same_directory(folder: Folder, row: FsRow) -> bool:
 def _merged(stored: FileRow, row: FsRow) -> tuple[Any, ...]:
     """Kind and metadata after an update: a field that the row lacks keeps its value."""
     kind = KIND_NUMBER[row.kind] if row.kind else stored[KIND]
+    size, mtime = row.size, row.modified_time
+    if size is not None and mtime is not None and row.mode is row.uid is row.gid is row.inode is row.nlink is None:
+        return (kind, size, mtime, stored[CTIME] if row.created_time is None else row.created_time, *stored[MODE : NLINK + 1])
     given = (row.size, row.modified_time, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink)
     return (kind, *[old if new is None else new for new, old in zip(given, stored[META], strict=True)])

@@ -7,8 +7,7 @@ changes gather per folder and travel up the ancestors only when somebody needs t
 from collections.abc import Iterable
 from typing import Any
 
-from apps.views.models import Flag
-from apps.views.store import nodes
+from apps.views.store import nodes, tables
 from fustor_schema import paths
 
 FileRow = tuple[Any, ...]
@@ -16,99 +15,115 @@ FileRow = tuple[Any, ...]
 
 NAME, KIND, SIZE, MTIME, CTIME, MODE, UID, GID, INODE, NLINK, FLAGS, OBSERVED, DECIDED, SESSION, RULE = range(1, 16)
 META = slice(SIZE, NLINK + 1)
+_POSITION = {name: number for number, name in enumerate(tables.DIRECTORY_STATE)}
+_FILES, _DIRECTORIES, _BYTES = _POSITION["total_files"], _POSITION["total_directories"], _POSITION["total_bytes"]
+_NEWEST, _LAST_CHANGE = _POSITION["newest_mtime"], _POSITION["last_change_at"]
+_WORTH_READING_WHOLE = 3
+_PLACEHOLDER = nodes.placeholder_state()
+
+
+def _value(name: str) -> Any:
+    """An attribute of `Folder` that lives in its row of values: loading and writing a folder then copy one list."""
+    position = _POSITION[name]
+
+    def read(folder: "Folder") -> Any:
+        return folder.values[position]
+
+    def write(folder: "Folder", value: Any) -> None:
+        folder.values[position] = value
+
+    return property(read, write, doc=f"Column `{name}`.")
 
 
 class Folder:
-    """One directory of the working set. `files` holds what is stored of the names that the batch touches."""
+    """One directory of the working set.
+
+    `values`: its row, in the order of `tables.DIRECTORY_STATE`, totals settled. `files`: what is stored of the names that the batch
+    touches. `written` and `removed`: names whose rows must be written or deleted. `delta_*`: what has not been carried up yet.
+    """
 
     __slots__ = (
-        "confirmed_at",
-        "confirmed_session",
-        "decided_at",
         "delta_bytes",
         "delta_directories",
         "delta_files",
         "depth",
         "dirty",
         "files",
-        "flags",
         "id",
         "is_new",
-        "last_change_at",
-        "listed_at",
-        "listed_session",
-        "meta",
         "name",
-        "newest_mtime",
-        "observed_at",
         "owner_deltas",
         "parent",
         "path",
         "removed",
-        "rule",
-        "session",
         "stale_newest",
-        "total_bytes",
-        "total_directories",
-        "total_files",
-        "unscanned",
+        "values",
         "written",
     )
 
-    def __init__(self, number: int, path: str, parent: "Folder | None") -> None:
-        self.id, self.path, self.parent, self.name = number, path, parent, paths.name(path)
-        self.depth: int = parent.depth + 1 if parent else 0
-        self.meta: tuple[Any, ...] = (0, *[None] * 7)  # size, mtime, ctime, mode, uid, gid, inode, nlink
-        self.flags, self.observed_at, self.decided_at, self.session, self.rule = int(Flag.PLACEHOLDER), 0, 0, 0, 0
-        self.total_files = self.total_directories = self.total_bytes = 0
-        self.newest_mtime: float | None = None
-        self.last_change_at = self.listed_at = self.listed_session = self.confirmed_at = self.confirmed_session = 0
-        self.unscanned = ""
+    flags: int = _value("flags")
+    observed_at: int = _value("observed_at")
+    decided_at: int = _value("decided_at")
+    session: int = _value("session")
+    rule: int = _value("rule")
+    total_files: int = _value("total_files")
+    total_directories: int = _value("total_directories")
+    total_bytes: int = _value("total_bytes")
+    newest_mtime: float | None = _value("newest_mtime")
+    last_change_at: int = _value("last_change_at")
+    listed_at: int = _value("listed_at")
+    listed_session: int = _value("listed_session")
+    confirmed_at: int = _value("confirmed_at")
+    confirmed_session: int = _value("confirmed_session")
+    unscanned: str = _value("unscanned")
+
+    def __init__(self, number: int, path: str, parent: "Folder | None", name: str, values: list[Any], *, is_new: bool) -> None:
+        self.id, self.path, self.parent, self.name, self.values = number, path, parent, name, values
+        self.depth: int = parent.depth + 1 if parent is not None else 0
+        self.is_new = self.dirty = is_new
         self.delta_files = self.delta_directories = self.delta_bytes = 0
-        self.owner_deltas: dict[int, tuple[int, int]] = {}
-        self.is_new = self.dirty = True
         self.stale_newest = False
         self.files: dict[str, FileRow] = {}
-        self.written: set[str] = set()
-        self.removed: set[str] = set()
+        self.written: set[str] | None = None
+        self.removed: set[str] | None = None
+        self.owner_deltas: dict[int, tuple[int, int]] | None = None
 
     @classmethod
-    def stored(cls, row: Any, parent: "Folder | None") -> "Folder":
-        """The folder of a row of the directory table (`nodes.directories`)."""
-        folder = cls(row[0], row[1], parent)
-        folder.is_new = folder.dirty = False
-        folder.meta = row[4:12]
-        (folder.flags, folder.observed_at, folder.decided_at, folder.session, folder.rule) = row[12:17]
-        (folder.total_files, folder.total_directories, folder.total_bytes, folder.newest_mtime) = row[17:21]
-        (folder.last_change_at, folder.listed_at, folder.listed_session) = row[21:24]
-        (folder.confirmed_at, folder.confirmed_session, folder.unscanned) = row[24:27]
-        return folder
+    def placeholder(cls, number: int, path: str, parent: "Folder") -> "Folder":
+        """A new directory of which only the path is known."""
+        return cls(number, path, parent, paths.name(path), list(_PLACEHOLDER), is_new=True)
+
+    @property
+    def meta(self) -> tuple[Any, ...]:
+        """size, mtime, ctime, mode, uid, gid, inode, nlink."""
+        return tuple(self.values[:8])
+
+    @meta.setter
+    def meta(self, meta: tuple[Any, ...]) -> None:
+        self.values[:8] = meta
 
     def add_owner(self, uid: int, files: int, size: int) -> None:
         """Count files and bytes of one owner, to be carried up with the totals (R47)."""
+        if self.owner_deltas is None:
+            self.owner_deltas = {}
         before = self.owner_deltas.get(uid, (0, 0))
         self.owner_deltas[uid] = (before[0] + files, before[1] + size)
 
-    def state(self) -> tuple[Any, ...]:
-        """The values of `tables.DIRECTORY_STATE`."""
-        return (
-            *self.meta,
-            self.flags,
-            self.observed_at,
-            self.decided_at,
-            self.session,
-            self.rule,
-            self.total_files,
-            self.total_directories,
-            self.total_bytes,
-            self.newest_mtime,
-            self.last_change_at,
-            self.listed_at,
-            self.listed_session,
-            self.confirmed_at,
-            self.confirmed_session,
-            self.unscanned,
-        )
+    def mark_written(self, name: str) -> None:
+        """The row of this name must be written."""
+        if self.written is None:
+            self.written = {name}
+        else:
+            self.written.add(name)
+
+    def mark_removed(self, name: str) -> None:
+        """The row of this name must be deleted."""
+        if self.written is not None:
+            self.written.discard(name)
+        if self.removed is None:
+            self.removed = {name}
+        else:
+            self.removed.add(name)
 
 
 class WorkingSet:
@@ -136,23 +151,39 @@ class WorkingSet:
     def load_exactly(self, wanted: Iterable[str]) -> None:
         """Load the directories among these paths; their parents are in the set."""
         rows = nodes.directories(self.tree_id, [path for path in wanted if path not in self.folders])
-        for row in sorted(rows, key=lambda row: len(row[1])):
-            parent = self.folders.get(paths.parent(row[1])) if row[1] != paths.ROOT else None
-            self.folders[row[1]] = Folder.stored(row, parent)
+        rows.sort(key=_path_length)
+        folders = self.folders
+        for number, path, _, name, *values in rows:
+            parent = folders[path[: -len(name) - 1] or paths.ROOT] if name else None
+            folders[path] = Folder(number, path, parent, name, values, is_new=False)
 
-    def load_files(self, pairs: Iterable[tuple[Folder, str]]) -> None:
-        """Load what is stored under these names of these stored folders."""
-        wanted = [(folder.id, name) for folder, name in pairs if not folder.is_new]
-        if not wanted:
-            return
-        by_id = {folder.id: folder for folder in self.folders.values()}
-        for row in nodes.files(wanted):
-            by_id[row[0]].files[row[1]] = row
+    def load_files(self, names: dict[Folder, list[str]]) -> None:
+        """Load what is stored under these names of these stored folders.
+
+        A folder of which the batch names a good part is read whole: one range of the table instead of one look-up per name.
+        """
+        whole: list[int] = []
+        pairs: list[tuple[int, str]] = []
+        by_id: dict[int, dict[str, FileRow]] = {}
+        for folder, wanted in names.items():
+            stored = folder.values[_FILES]
+            if not stored:
+                continue
+            by_id[folder.id] = folder.files
+            if stored <= len(wanted) * _WORTH_READING_WHOLE:
+                whole.append(folder.id)
+            else:
+                number = folder.id
+                pairs.extend([(number, name) for name in wanted])
+        for row in nodes.files(pairs):
+            by_id[row[0]][row[1]] = row
+        for row in nodes.files_of(whole):
+            by_id[row[0]][row[1]] = row
 
     def add_folder(self, path: str) -> Folder:
         """A new directory below its parent, which is in the set. It starts as a placeholder."""
         parent = self.folders[paths.parent(path)]
-        folder = Folder(self._new_id(), path, parent)
+        folder = Folder.placeholder(self._new_id(), path, parent)
         self.folders[path] = folder
         parent.delta_directories += 1
         self.touched.add(parent)
@@ -162,7 +193,7 @@ class WorkingSet:
     def put_file(self, folder: Folder, name: str, row: FileRow, before: FileRow | None) -> None:
         """Store a file row. `before`: what was stored under the name."""
         folder.files[name] = row
-        folder.written.add(name)
+        folder.mark_written(name)
         size, mtime = row[SIZE], row[MTIME]
         if before is None:
             folder.delta_files += 1
@@ -180,7 +211,7 @@ class WorkingSet:
         if not rows:
             return
         folder.files.update(rows)
-        folder.written.update(rows)
+        folder.written = folder.written | set(rows) if folder.written else set(rows)
         folder.delta_files += len(rows)
         folder.delta_bytes += sum([row[SIZE] for row in rows.values()])
         newest = max([row[MTIME] for row in rows.values() if row[MTIME] is not None], default=None)
@@ -191,8 +222,7 @@ class WorkingSet:
     def drop_file(self, folder: Folder, name: str) -> FileRow:
         """Remove a file row that is in the set; the row that was."""
         row = folder.files.pop(name)
-        folder.written.discard(name)
-        folder.removed.add(name)
+        folder.mark_removed(name)
         folder.delta_files -= 1
         folder.delta_bytes -= row[SIZE]
         if row[MTIME] is not None and row[MTIME] == folder.newest_mtime:
@@ -272,24 +302,26 @@ class WorkingSet:
 
     def _settle_owners(self, folder: Folder) -> None:
         kept = self.settled_owners.setdefault(folder.id, {})
-        for uid, (files, size) in folder.owner_deltas.items():
+        for uid, (files, size) in (folder.owner_deltas or {}).items():
             before = kept.get(uid, (0, 0))
             kept[uid] = (before[0] + files, before[1] + size)
             if folder.parent is not None:
                 folder.parent.add_owner(uid, files, size)
-        folder.owner_deltas = {}
+        folder.owner_deltas = None
 
     def flush(self) -> None:
         """Write everything that changed."""
         self.settle()
         folders = list(self.folders.values())
-        nodes.delete_files([(f.id, name) for f in folders if f.removed and not f.is_new for name in f.removed - f.written])
+        nodes.delete_files(
+            [(f.id, name) for f in folders if f.removed and not f.is_new for name in f.removed - (f.written or set())]
+        )
         nodes.upsert_files([f.files[name] for f in folders if f.written for name in f.written])
         self._refresh_newest()
         nodes.insert_directories(
-            [(f.id, self.tree_id, f.path, f.parent.id if f.parent else None, f.name, *f.state()) for f in folders if f.is_new]
+            [(f.id, self.tree_id, f.path, f.parent.id if f.parent else None, f.name, *f.values) for f in folders if f.is_new]
         )
-        nodes.update_directories([(f.id, *f.state()) for f in folders if f.dirty and not f.is_new])
+        nodes.update_directories([(f.id, *f.values) for f in folders if f.dirty and not f.is_new])
         present = {folder.id for folder in folders}
         nodes.add_owner_totals(
             [
@@ -302,8 +334,7 @@ class WorkingSet:
         self.settled_owners.clear()
         for folder in folders:
             folder.is_new = folder.dirty = False
-            folder.written.clear()
-            folder.removed.clear()
+            folder.written = folder.removed = None
 
     def _refresh_newest(self) -> None:
         """Find the newest mtime anew where the row that held it went or grew older; upwards only as far as it mattered."""
@@ -339,13 +370,18 @@ class WorkingSet:
         return self._spare_ids.pop()
 
 
+def _path_length(row: Any) -> int:
+    return len(row[1])
+
+
 def _settle_into_parent(folder: Folder, now_ms: int) -> None:
     files, directories, size = folder.delta_files, folder.delta_directories, folder.delta_bytes
     folder.delta_files = folder.delta_directories = folder.delta_bytes = 0
-    folder.total_files += files
-    folder.total_directories += directories
-    folder.total_bytes += size
-    folder.last_change_at = max(folder.last_change_at, now_ms)
+    values = folder.values
+    values[_FILES] += files
+    values[_DIRECTORIES] += directories
+    values[_BYTES] += size
+    values[_LAST_CHANGE] = max(values[_LAST_CHANGE], now_ms)
     folder.dirty = True
     parent = folder.parent
     if parent is None:
@@ -353,5 +389,6 @@ def _settle_into_parent(folder: Folder, now_ms: int) -> None:
     parent.delta_files += files
     parent.delta_directories += directories
     parent.delta_bytes += size
-    if folder.newest_mtime is not None and (parent.newest_mtime is None or folder.newest_mtime > parent.newest_mtime):
-        parent.newest_mtime = folder.newest_mtime
+    newest, above = values[_NEWEST], parent.values[_NEWEST]
+    if newest is not None and (above is None or newest > above):
+        parent.values[_NEWEST] = newest

@@ -1,6 +1,7 @@
-"""What the two databases do differently: how a set of rows travels into a statement."""
+"""What the two databases do differently: how a set of rows travels into a statement, and the shortest way to run one."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 from django.db import connection
@@ -9,7 +10,21 @@ Row = Sequence[Any]
 
 
 class Dialect(Protocol):
-    """Moves sets of rows. `types` are PostgreSQL column types, in the order of the columns; SQLite needs none."""
+    """Moves sets of rows. Columns map to PostgreSQL types, in the order in which rows hold them; SQLite needs no types.
+
+    Placeholders are `%s`. Empty sets of rows run no statement.
+    """
+
+    for_update: str
+    """What locks selected rows until the end of the transaction."""
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """All rows that a statement gives."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any]) -> int:
+        """How many rows a statement touched."""
+        ...
 
     def among(self, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """`IN (…)` or `= ANY(…)` with one placeholder, and its parameter."""
@@ -35,33 +50,24 @@ class Dialect(Protocol):
         """`count` primary keys that nobody else will use."""
         ...
 
-    @property
-    def for_update(self) -> str:
-        """What locks selected rows until the end of the transaction."""
-        ...
 
-
+@cache
 def dialect() -> Dialect:
     """The dialect of the default database."""
     if connection.vendor == "sqlite":
         from apps.views.store import sqlite
 
-        return sqlite.DIALECT
+        return sqlite.SqliteDialect()
     from apps.views.store import postgres
 
-    return postgres.DIALECT
+    return postgres.PostgresDialect()
 
 
 def query(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """All rows that a statement gives."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[Any] = cursor.fetchall()
-        return rows
+    return dialect().query(sql, parameters)
 
 
 def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
     """How many rows a statement touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return max(int(cursor.rowcount), 0)
+    return dialect().execute(sql, parameters)

@@ -10,6 +10,7 @@ from fustor_schema import paths
 
 _STORED = ", ".join(["id", "path", "parent_id", "name", *tables.DIRECTORY_STATE])
 _FILE = ", ".join(tables.FILE_COLUMNS)
+_NULLABLE = {"mtime", "ctime", "mode", "uid", "gid", "inode", "nlink"}
 _REPLACE = ", ".join(f"{name} = excluded.{name}" for name in list(tables.FILE_COLUMNS)[2:])
 
 
@@ -22,6 +23,14 @@ def directories(tree_id: int, wanted: Sequence[str]) -> list[Any]:
 def files(pairs: Sequence[tuple[int, str]]) -> list[Any]:
     """The stored files among these (directory id, name) pairs, as `tables.FILE_COLUMNS`."""
     return dialect().select_pairs(_FILE, tables.FILE, ("directory_id", "name"), pairs) if pairs else []
+
+
+def files_of(directory_ids: Sequence[int]) -> list[Any]:
+    """All stored files of these directories, as `tables.FILE_COLUMNS`."""
+    if not directory_ids:
+        return []
+    among, parameter = dialect().among(directory_ids)
+    return query(f"SELECT {_FILE} FROM {tables.FILE} WHERE directory_id {among}", [parameter])
 
 
 def new_directory_ids(count: int) -> Sequence[int]:
@@ -103,8 +112,13 @@ def latest_realtime_below(tree_id: int, path: str) -> tuple[int, int] | None:
 
 def insert_root(tree_id: int) -> None:
     """The root of a new or emptied tree."""
-    state = (0, None, None, None, None, None, None, None, int(Flag.PLACEHOLDER), 0, 0, 0, 0, 0, 0, 0, None, 0, 0, 0, 0, 0, "")
-    insert_directories([(new_directory_ids(1)[0], tree_id, paths.ROOT, None, "", *state)])
+    insert_directories([(new_directory_ids(1)[0], tree_id, paths.ROOT, None, "", *placeholder_state())])
+
+
+def placeholder_state() -> tuple[Any, ...]:
+    """`tables.DIRECTORY_STATE` of a directory of which only the path is known."""
+    known = {"size": 0, "flags": int(Flag.PLACEHOLDER), "newest_mtime": None, "unscanned": ""}
+    return tuple(known.get(name, None if name in _NULLABLE else 0) for name in tables.DIRECTORY_STATE)
 
 
 def delete_all(tree_id: int) -> None:

@@ -3,13 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apps.views.store.dialect import Row, execute, query
+from django.db import connection
+
+from apps.views.store.dialect import Row
 
 
 class PostgresDialect:
     """See `dialect.Dialect`. Batches of one tree queue on the tree's row lock."""
 
     for_update = "FOR UPDATE"
+
+    def query(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """All rows that a statement gives."""
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            rows: list[Any] = cursor.fetchall()
+            return rows
+
+    def execute(self, sql: str, parameters: Sequence[Any]) -> int:
+        """How many rows a statement touched."""
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return max(int(cursor.rowcount), 0)
 
     def among(self, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """`= ANY` over one array."""
@@ -18,7 +33,7 @@ class PostgresDialect:
     def select_pairs(self, columns: str, table: str, keys: tuple[str, str], pairs: Sequence[tuple[int, str]]) -> list[Any]:
         """Two arrays side by side, joined."""
         numbers, texts = zip(*pairs, strict=True)
-        return query(
+        return self.query(
             f"SELECT {columns} FROM unnest(%s::bigint[], %s::text[]) AS pair(n, t) "
             f"JOIN {table} ON {keys[0]} = pair.n AND {keys[1]} = pair.t",
             [list(numbers), list(texts)],
@@ -28,7 +43,7 @@ class PostgresDialect:
         """One statement; each column is an array."""
         if rows:
             sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {_unnest(columns)} {conflict}"
-            execute(sql, _transposed(rows))
+            self.execute(sql, _transposed(rows))
 
     def update(self, table: str, keys: int, columns: dict[str, str], rows: Sequence[Row]) -> None:
         """One statement; each column is an array."""
@@ -37,19 +52,19 @@ class PostgresDialect:
             settings = ", ".join(f"{name} = new.{name}" for name in names[keys:])
             found = " AND ".join(f"{table}.{name} = new.{name}" for name in names[:keys])
             source = f"{_unnest(columns)} AS new({', '.join(names)})"
-            execute(f"UPDATE {table} SET {settings} FROM {source} WHERE {found}", _transposed(rows))
+            self.execute(f"UPDATE {table} SET {settings} FROM {source} WHERE {found}", _transposed(rows))
 
     def delete(self, table: str, columns: dict[str, str], rows: Sequence[Row]) -> None:
         """One statement; each key column is an array."""
         if rows:
             found = " AND ".join(f"{table}.{name} = old.{name}" for name in columns)
             source = f"{_unnest(columns)} AS old({', '.join(columns)})"
-            execute(f"DELETE FROM {table} USING {source} WHERE {found}", _transposed(rows))
+            self.execute(f"DELETE FROM {table} USING {source} WHERE {found}", _transposed(rows))
 
     def new_ids(self, table: str, count: int) -> Sequence[int]:
         """As many steps of the table's sequence."""
         steps = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
-        return [row[0] for row in query(steps, [table, count])]
+        return [row[0] for row in self.query(steps, [table, count])]
 
 
 def _unnest(columns: dict[str, str]) -> str:
@@ -58,6 +73,3 @@ def _unnest(columns: dict[str, str]) -> str:
 
 def _transposed(rows: Sequence[Row]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-DIALECT = PostgresDialect()

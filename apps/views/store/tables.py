@@ -3,6 +3,7 @@
 DIRECTORY = "fustor_views_directory"
 FILE = "fustor_views_file"
 OWNER_TOTAL = "fustor_views_ownertotal"
+VIEW = "fustor_views_view"
 TREE = "fustor_views_tree"
 TOMBSTONE = "fustor_views_tombstone"
 SUSPECT = "fustor_views_suspect"
