@@ -22,6 +22,7 @@ class Mount:
 AUTH = "apps.pipes.auth"
 # the order in which paths are tried
 MOUNTS = (
+    Mount("/pipe/agents", "apps.pipes.api.hosts:router", f"{AUTH}:agent_auth"),
     Mount("/pipe", "apps.sessions.api:router", f"{AUTH}:push_auth"),
     Mount("/views", "apps.sessions.api:view_router", f"{AUTH}:read_auth"),
     Mount("/views", "apps.views.api:router", f"{AUTH}:read_auth"),

@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 
 from apps.pipes import permissions
-from apps.pipes.models import ApiKey, KeyKind, Pipe
+from apps.pipes.models import ApiKey, KeyKind, Pipe, Role
 from apps.pipes.permissions import Verb
 from apps.views.models import View
 
@@ -54,6 +54,11 @@ class KeyPrincipal:
         return verb in self.verbs
 
     @property
+    def sees_everything(self) -> bool:
+        """Whether it is bound to no particular views."""
+        return not self.view_ids
+
+    @property
     def _reads_all(self) -> bool:
         if self.key.kind == KeyKind.MANAGEMENT:
             return Verb.READ in self.verbs and not self.view_ids
@@ -86,6 +91,12 @@ class PersonPrincipal:
     def allows(self, verb: Verb) -> bool:
         """Whether the person's role holds this verb."""
         return permissions.allowed(self.user, verb)
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether the person is not restricted to some views."""
+        person = permissions.person_of(self.user)
+        return permissions.role_of(self.user) == Role.ADMIN or person is None or not person.restricted
 
 
 Principal = KeyPrincipal | PersonPrincipal

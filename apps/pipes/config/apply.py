@@ -25,6 +25,7 @@ from apps.pipes.models import UNSET, Agent, AgentPipe, ApiKey, KeyKind, Pipe, Re
 from apps.runtime.problems import Conflict
 from apps.views.drivers import ViewSettings
 from apps.views.models import View
+from apps.views.services import drop_view_trees
 
 MODELS: dict[str, type[Any]] = {
     "receivers": Receiver,
@@ -147,6 +148,8 @@ def _delete(step: Step) -> None:
     try:
         if isinstance(row, Agent):
             row.agent_pipes.all().delete()
+        if isinstance(row, View):
+            drop_view_trees(row)
         row.delete()
     except ProtectedError as error:
         held = sorted({f"{held._meta.verbose_name} {held}" for held in error.protected_objects})

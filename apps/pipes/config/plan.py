@@ -7,11 +7,14 @@ says. Keys: a list of `api_keys` is the whole list for keys that came from YAML;
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from apps.pipes.config.document import KINDS, Document, Entry, KeyEntry, ReceiverDoc, ViewDoc, to_plain
+from apps.pipes.config.faults import Notice
+
+E = TypeVar("E", ReceiverDoc, ViewDoc)
 
 
 class Action(StrEnum):
@@ -48,10 +51,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in the order of the document, and the document that comes out."""
+    """The steps in the order of the document, the document that comes out, and what to know about it."""
 
     steps: tuple[Step, ...]
     result: Document
+    notices: tuple[Notice, ...] = ()
 
     @property
     def changes_anything(self) -> bool:
@@ -86,6 +90,29 @@ def compare(current: Document, result: Document) -> Plan:
         before, after = current.section(kind), result.section(kind)
         steps += [_step(kind, ident, before.get(ident), after.get(ident)) for ident in sorted(before.keys() | after.keys())]
     return Plan(tuple(steps), result)
+
+
+def listed_refs(document: Document) -> frozenset[str]:
+    """The references of all keys that a document lists."""
+    owners = [*document.receivers.values(), *document.views.values()]
+    return frozenset(entry.ref for owner in owners for entry in owner.api_keys or ())
+
+
+def without_keys(document: Document, refs: frozenset[str]) -> Document:
+    """The document without the keys of these references."""
+    if not refs:
+        return document
+    return msgspec.structs.replace(
+        document,
+        receivers={ident: _lacking(entry, refs) for ident, entry in document.receivers.items()},
+        views={ident: _lacking(entry, refs) for ident, entry in document.views.items()},
+    )
+
+
+def _lacking(entry: E, refs: frozenset[str]) -> E:
+    if entry.api_keys is None:
+        return entry
+    return msgspec.structs.replace(entry, api_keys=tuple(key for key in entry.api_keys if key.ref not in refs))
 
 
 def _step(kind: str, ident: str, before: Entry | None, after: Entry | None) -> Step:

@@ -4,16 +4,17 @@ Commands, API, pages and apps.pipes.services all come here. Changes are serialis
 on top of an older revision.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
 
+from apps.pipes import agents, audit
 from apps.pipes.config.apply import apply
 from apps.pipes.config.canonical import canonical
 from apps.pipes.config.check import faults_of
 from apps.pipes.config.document import Document, to_plain
-from apps.pipes.config.faults import refuse
-from apps.pipes.config.plan import Action, Plan, compare, merge
+from apps.pipes.config.faults import Notice, refuse
+from apps.pipes.config.plan import Action, Plan, compare, listed_refs, merge, without_keys
 from apps.pipes.config.render import render
 from apps.pipes.hashing import Fingerprint
 from apps.pipes.models import ApiKey, Revision
@@ -29,6 +30,13 @@ class Author:
 
     name: str
     message: str = ""
+    address: str = ""
+    request_id: str = ""
+
+    @property
+    def actor(self) -> audit.Actor:
+        """The same person, for the audit log."""
+        return audit.Actor(self.name, self.address, self.request_id)
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,11 @@ def preview(wanted: Wanted) -> Plan:
     """What applying would do. Raises Invalid with every fault."""
     current = render()
     kept = frozenset(ApiKey.objects.filter(origin=ApiKey.Origin.CREATED).values_list("ref", flat=True))
-    result = merge(current, wanted.document, replace=wanted.replace, kept_refs=kept)
+    dead = _dead_refs() & listed_refs(wanted.document)
+    result = merge(current, without_keys(wanted.document, dead), replace=wanted.replace, kept_refs=kept)
     refuse(faults_of(result))
-    return compare(current, canonical(result))
+    plan = compare(current, canonical(result))
+    return replace(plan, notices=tuple(Notice(f"key {ref}", "is revoked here and stays revoked.") for ref in sorted(dead)))
 
 
 @transaction.atomic
@@ -62,17 +72,23 @@ def change(
     plan = preview(wanted)
     if not plan.changes_anything:
         return plan, None
+    before = render()
     apply(plan, wanted.secrets)
-    revision = Revision.objects.create(
-        document=to_plain(render()),
-        summary=_summary(plan),
-        message=author.message,
-        author=author.name,
-        created_at=clock.now_datetime(),
-        restores=restores,
-    )
+    revision = _keep(author, _summary(plan), restores)
+    agents.desire(before, plan.result, revision.number)
+    _log(plan, author, revision)
     hints.changed("fleet")
     return plan, revision
+
+
+@transaction.atomic
+def record_revision(author: Author, summary: str) -> Revision | None:
+    """Keep the configuration as a new revision after its keys were changed by apps.pipes.services; None when nothing differs."""
+    _serialise()
+    newest = latest()
+    if newest is not None and newest.document == to_plain(render()):
+        return None
+    return _keep(author, summary, None)
 
 
 def latest() -> Revision | None:
@@ -84,6 +100,36 @@ def latest_number() -> int:
     """Number of the newest revision; 0 before the first change."""
     newest = latest()
     return newest.number if newest else 0
+
+
+def _dead_refs() -> frozenset[str]:
+    """Keys that a person revoked or replaced: no document brings them back."""
+    dead = ApiKey.objects.exclude(revoked_at=None).exclude(revoked_because=ApiKey.Revocation.REMOVED)
+    return frozenset(dead.values_list("ref", flat=True))
+
+
+def _keep(author: Author, summary: str, restores: Revision | None) -> Revision:
+    return Revision.objects.create(
+        document=to_plain(render()),
+        summary=summary,
+        message=author.message,
+        author=author.name,
+        created_at=clock.now_datetime(),
+        restores=restores,
+    )
+
+
+def _log(plan: Plan, author: Author, revision: Revision) -> None:
+    """One audit entry per object that changed, with the fields that changed."""
+    for step in plan.of(Action.CREATE, Action.UPDATE, Action.DELETE):
+        audit.record(
+            author.actor,
+            f"configuration.{step.action}",
+            f"{step.kind}.{step.ident}",
+            before={change.field: change.before for change in step.changes} if step.action != Action.CREATE else None,
+            after={change.field: change.after for change in step.changes} if step.action != Action.DELETE else None,
+            detail=f"revision {revision.number}",
+        )
 
 
 def _serialise() -> None:

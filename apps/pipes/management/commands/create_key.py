@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models.query import QuerySet
 
-from apps.pipes import keys
+from apps.pipes import keys, services
+from apps.pipes.audit import Actor
 from apps.pipes.models import KeyKind, Pipe
 from apps.runtime.problems import Problem
 from apps.views.models import View
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         """Make the key and print it."""
         kind = KeyKind(options["kind"])
         try:
-            key, secret = keys.create_key(kind, name=options["name"], created_by="command create_key", **_scope(kind, options))
+            key, secret = services.issue_key(Actor("command create_key"), kind, options["name"], **_scope(kind, options))
         except Problem as problem:
             raise CommandError(f"{problem.detail} {problem.fix or ''}".rstrip()) from problem
         if not options["plain"]:

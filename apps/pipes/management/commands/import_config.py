@@ -46,6 +46,8 @@ class Command(BaseCommand):
             self.stderr.write(f"notice: {notice}")
 
     def _show(self, plan: Plan) -> None:
+        for notice in plan.notices:
+            self.stderr.write(f"notice: {notice}")
         for step in plan.of(Action.CREATE, Action.UPDATE, Action.DELETE):
             self.stdout.write(str(step))
         self.stdout.write(f"Plan: {plan.summary()}.")

@@ -1,0 +1,91 @@
+"""Bodies and answers of the management API."""
+
+from typing import Any
+
+from ninja import Field, Schema
+
+from apps.pipes.config.plan import Action, Plan
+from apps.pipes.models import Revision
+
+
+class StepOut(Schema):
+    """What happens to one object."""
+
+    kind: str
+    ident: str
+    action: str
+    changes: list[dict[str, Any]]
+
+
+class PlanOut(Schema):
+    """A plan, and the revision that it became (null: dry run, or nothing to change)."""
+
+    summary: str
+    revision: int | None
+    steps: list[StepOut]
+    notices: list[str]
+
+
+class RevisionOut(Schema):
+    """One line of the history."""
+
+    number: int
+    summary: str
+    message: str
+    author: str
+    created_at: str
+    restores: int | None
+
+
+class Change(Schema):
+    """What every change carries: why, and on top of which revision it was made (409 when that is not the newest)."""
+
+    message: str = Field("", max_length=2000)
+    expected: int | None = Field(None, ge=0)
+
+
+class FileIn(Schema):
+    """One YAML text with the name of the file it came from."""
+
+    name: str = Field("configuration.yaml", max_length=500)
+    content: str
+
+
+class ImportIn(Change):
+    """YAML files to plan or import; `replace` deletes what they do not name."""
+
+    files: list[FileIn] = Field(..., min_length=1, max_length=500)
+    replace: bool = False
+
+
+class ObjectIn(Change):
+    """The fields of one object."""
+
+    fields: dict[str, Any]
+
+
+def plan_out(plan: Plan, revision: Revision | None = None, notices: list[str] | None = None) -> PlanOut:
+    """A plan as an answer; objects that stay as they are are counted in the summary only."""
+    steps = [
+        StepOut(
+            kind=step.kind,
+            ident=step.ident,
+            action=step.action,
+            changes=[{"field": change.field, "before": change.before, "after": change.after} for change in step.changes],
+        )
+        for step in plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
+    ]
+    told = [*(notices or []), *(str(notice) for notice in plan.notices)]
+    return PlanOut(summary=plan.summary(), revision=revision.number if revision else None, steps=steps, notices=told)
+
+
+def revision_out(revision: Revision) -> RevisionOut:
+    """A revision without its document."""
+    return RevisionOut(
+        number=revision.number,
+        summary=revision.summary,
+        message=revision.message,
+        author=revision.author,
+        created_at=revision.created_at.isoformat(),
+        restores=revision.restores_id,
+    )

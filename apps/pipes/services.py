@@ -1,0 +1,171 @@
+"""The verbs on what is configured: put, switch and delete one object, issue, rotate and revoke keys. One revision per change.
+
+Console, API and commands call these; whoever calls has checked the permission.
+"""
+
+from datetime import timedelta
+from typing import Any, Unpack
+
+import msgspec
+from django.db import transaction
+
+from apps.pipes import audit, keys
+from apps.pipes.audit import Actor
+from apps.pipes.config import service
+from apps.pipes.config.document import KINDS, Document, Entry, from_plain, to_plain
+from apps.pipes.config.faults import Fault, refuse
+from apps.pipes.config.plan import Plan
+from apps.pipes.config.render import render
+from apps.pipes.models import ApiKey, Pipe, Revision
+from apps.runtime import clock, hints
+from apps.runtime.problems import Conflict, Invalid, NotFound
+
+LONGEST_OVERLAP_SECONDS = 30 * 86400
+Outcome = tuple[Plan, Revision | None]
+
+
+def put_object(kind: str, ident: str, fields: dict[str, Any], author: service.Author, *, expected: int | None = None) -> Outcome:
+    """Create an object or make it what `fields` say; fields that are left out get their defaults, keys stay as they are."""
+    return service.change(service.Wanted(document_with(kind, ident, fields)), author, expected=expected)
+
+
+def edit_object(kind: str, ident: str, changes: dict[str, Any], author: service.Author, *, expected: int | None = None) -> Outcome:
+    """Change some fields of an object that exists. Raises NotFound, Invalid, Conflict."""
+    present = to_plain(get_object(kind, ident))
+    return put_object(kind, ident, {**present, **changes}, author, expected=expected)
+
+
+def delete_object(kind: str, ident: str, author: service.Author, *, expected: int | None = None) -> Outcome:
+    """Delete an object. Invalid when something still refers to it, Conflict when it holds what must not be lost."""
+    get_object(kind, ident)
+    present = render()
+    rest = {name: entry for name, entry in present.section(kind).items() if name != ident}
+    document = msgspec.structs.replace(present, **{kind: rest})
+    return service.change(service.Wanted(document, replace=True), author, expected=expected)
+
+
+def get_object(kind: str, ident: str) -> Entry:
+    """One object of the present configuration. Raises NotFound."""
+    if kind not in KINDS:
+        raise NotFound(f"There is no kind of object {kind!r}.", fix=f"Kinds are {', '.join(KINDS)}.")
+    found: Entry | None = render().section(kind).get(ident)
+    if found is None:
+        raise NotFound(f"There is no {kind}.{ident}.", fix=f"See the list of {kind}.")
+    return found
+
+
+def document_with(kind: str, ident: str, fields: dict[str, Any]) -> Document:
+    """A document of one object. Raises NotFound for an unknown kind, Invalid naming the faulty field."""
+    if kind not in KINDS:
+        raise NotFound(f"There is no kind of object {kind!r}.", fix=f"Kinds are {', '.join(KINDS)}.")
+    try:
+        return from_plain({kind: {ident: fields}}, Document)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$.")
+        field = where.rstrip("`").partition("[...]")[2].lstrip(".")
+        place = f"{kind}.{ident}" + (f".{field}" if field else "")
+        refuse([Fault(place, f"{reason}.", f"Fields are {', '.join(KINDS[kind].__struct_fields__)}.")])
+        raise
+
+
+@transaction.atomic
+def pause_pipe(pipe: Pipe, *, paused: bool, actor: Actor) -> None:
+    """Let a pipe refuse events for a while (503, agents keep them), or go on. Operation, not configuration: no revision."""
+    Pipe.objects.filter(pk=pipe.pk).update(paused=paused)
+    audit.record(actor, "pipe.pause" if paused else "pipe.resume", f"pipes.{pipe.slug}")
+    hints.changed("fleet", f"pipe.{pipe.pk}")
+
+
+@transaction.atomic
+def issue_key(actor: Actor, kind: str, name: str = "", **scope: Unpack[keys.ScopeFields]) -> tuple[ApiKey, str]:
+    """Make a key and say so in the audit log. The secret is returned once and kept nowhere."""
+    key, secret = keys.create_key(kind, name=name, created_by=actor.name, **scope)
+    audit.record(actor, "key.create", f"keys.{key.ref}", after=describe(key))
+    service.record_revision(_author(actor), f"create key {key.ref}")
+    return key, secret
+
+
+@transaction.atomic
+def rotate_key(actor: Actor, key: ApiKey, overlap_seconds: float) -> tuple[ApiKey, str]:
+    """A new key with the scope of an old one, which goes on for `overlap_seconds` and then is no good any more."""
+    if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
+        raise Invalid(f"The overlap must be 0 to {LONGEST_OVERLAP_SECONDS} seconds.", field="overlap_seconds")
+    if key.revoked_at is not None:
+        raise Conflict(f"Key {key.ref} is revoked.", fix="Make a new key instead.")
+    new, secret = keys.create_key(key.kind, name=key.name, created_by=actor.name, **_scope_of(key))
+    ApiKey.objects.filter(pk=new.pk).update(replaces=key)
+    _retire(key, overlap_seconds)
+    audit.record(actor, "key.rotate", f"keys.{key.ref}", after={"new": new.ref, "overlap_seconds": overlap_seconds})
+    service.record_revision(_author(actor), f"rotate key {key.ref}")
+    return new, secret
+
+
+@transaction.atomic
+def revoke_key(actor: Actor, key: ApiKey) -> None:
+    """Revoke a key for good; its live sessions end, every process refuses it within 5 s (R50)."""
+    if not keys.revoke([key]):
+        raise Conflict(f"Key {key.ref} is revoked already.")
+    audit.record(actor, "key.revoke", f"keys.{key.ref}", before=describe(key))
+    service.record_revision(_author(actor), f"revoke key {key.ref}")
+    hints.changed("fleet")
+
+
+def find_key(ref: str) -> ApiKey:
+    """The key with this reference. Raises NotFound."""
+    key = ApiKey.objects.filter(ref=ref).select_related("receiver", "agent").first()
+    if key is None:
+        raise NotFound(f"There is no key {ref}.", fix="See the list of keys.")
+    return key
+
+
+def describe(key: ApiKey) -> dict[str, Any]:
+    """What may be shown of a key: its visible ends, its scope and its times, never more of the secret."""
+    return {
+        "ref": key.ref,
+        "kind": key.kind,
+        "name": key.name,
+        "key": str(key),
+        "origin": key.origin,
+        "receiver": key.receiver.slug if key.receiver else None,
+        "agent": key.agent.slug if key.agent else None,
+        "pipes": sorted(pipe.slug for pipe in key.pipes.all()),
+        "views": sorted(view.slug for view in key.views.all()),
+        "all_views": key.all_views,
+        "scopes": key.scopes,
+        "allowed_networks": key.allowed_networks,
+        "created_at": _iso(key.created_at),
+        "created_by": key.created_by,
+        "expires_at": _iso(key.expires_at),
+        "last_used_at": _iso(key.last_used_at),
+        "revoked_at": _iso(key.revoked_at),
+        "revoked_because": key.revoked_because,
+    }
+
+
+def _scope_of(key: ApiKey) -> keys.ScopeFields:
+    return {
+        "receiver": key.receiver,
+        "agent": key.agent,
+        "pipes": list(key.pipes.all()),
+        "views": list(key.views.all()),
+        "all_views": key.all_views,
+        "scopes": key.scopes,
+        "allowed_networks": key.allowed_networks,
+    }
+
+
+def _retire(key: ApiKey, overlap_seconds: float) -> None:
+    if overlap_seconds == 0:
+        keys.revoke([key], ApiKey.Revocation.ROTATED)
+        return
+    end = clock.now_datetime() + timedelta(seconds=overlap_seconds)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=min(end, key.expires_at or end))
+    transaction.on_commit(keys.forget)
+
+
+def _author(actor: Actor) -> service.Author:
+    return service.Author(actor.name, address=actor.address, request_id=actor.request_id)
+
+
+def _iso(at: Any) -> str | None:
+    return at.isoformat() if at else None
