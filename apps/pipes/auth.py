@@ -94,6 +94,7 @@ def _in_event_loop() -> bool:
     return True
 
 
+agent_auth = KeyAuth(KeyKind.AGENT)
 push_auth = KeyAuth(KeyKind.RECEIVER, KeyKind.AGENT)
 read_auth = KeyAuth(KeyKind.QUERY, KeyKind.MANAGEMENT, people=True)
 manage_auth = KeyAuth(KeyKind.MANAGEMENT, people=True)

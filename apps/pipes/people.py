@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session as LoginSession
 from django.core.exceptions import ValidationError
@@ -19,21 +18,21 @@ from apps.runtime.problems import Conflict, Invalid, NotFound
 from apps.views.models import View
 
 
-def find(username: str) -> AbstractUser:
+def find(username: str) -> User:
     """The user with this name. Raises NotFound."""
-    user: AbstractUser | None = get_user_model().objects.filter(username=username).select_related("person").first()  # type: ignore[assignment]  # the default user model
+    user: User | None = User.objects.filter(username=username).select_related("person").first()
     if user is None:
         raise NotFound(f"There is no user {username!r}.", fix="See the list of users.")
     return user
 
 
 @transaction.atomic
-def create(actor: Actor, username: str, password: str, role: str, views: Sequence[View] | None = None) -> AbstractUser:
+def create(actor: Actor, username: str, password: str, role: str, views: Sequence[View] | None = None) -> User:
     """Make a user with a role. `views`: a viewer who sees these only. Raises Invalid, Conflict."""
     check_password(password, username)
     try:
         with transaction.atomic():
-            user: AbstractUser = get_user_model().objects.create_user(username=username, password=password)  # type: ignore[assignment]  # the default user model
+            user: User = User.objects.create_user(username=username, password=password)
     except IntegrityError as error:
         raise Conflict(f"There is a user {username!r} already.", field="username") from error
     _give_role(user, role, views)
@@ -42,7 +41,7 @@ def create(actor: Actor, username: str, password: str, role: str, views: Sequenc
 
 
 @transaction.atomic
-def change_role(actor: Actor, user: AbstractUser, role: str, views: Sequence[View] | None = None) -> None:
+def change_role(actor: Actor, user: User, role: str, views: Sequence[View] | None = None) -> None:
     """Give a user another role. Conflict when nobody would be an admin any more."""
     before = describe(user)
     _give_role(user, role, views)
@@ -51,7 +50,7 @@ def change_role(actor: Actor, user: AbstractUser, role: str, views: Sequence[Vie
 
 
 @transaction.atomic
-def switch(actor: Actor, user: AbstractUser, *, active: bool) -> None:
+def switch(actor: Actor, user: User, *, active: bool) -> None:
     """Let a user log in or not; switching off ends the user's login sessions at once."""
     user.is_active = active
     user.save(update_fields=["is_active"])
@@ -62,7 +61,7 @@ def switch(actor: Actor, user: AbstractUser, *, active: bool) -> None:
 
 
 @transaction.atomic
-def set_password(actor: Actor, user: AbstractUser, password: str) -> None:
+def set_password(actor: Actor, user: User, password: str) -> None:
     """Give a user a new password and end the user's login sessions."""
     check_password(password, user.username)
     user.set_password(password)
@@ -71,14 +70,14 @@ def set_password(actor: Actor, user: AbstractUser, password: str) -> None:
     audit.record(actor, "person.password", f"people.{user.username}")
 
 
-def end_login_sessions(user: AbstractUser) -> int:
+def end_login_sessions(user: User) -> int:
     """Log a user out everywhere; gives how many login sessions ended."""
     live = LoginSession.objects.filter(expire_date__gte=clock.now_datetime())
     theirs = [session.pk for session in live if session.get_decoded().get("_auth_user_id") == str(user.pk)]
     return LoginSession.objects.filter(pk__in=theirs).delete()[0]
 
 
-def describe(user: AbstractUser) -> dict[str, Any]:
+def describe(user: User) -> dict[str, Any]:
     """What the list of people shows of a user."""
     person = Person.objects.filter(user=user).first()
     restricted = person is not None and person.restricted
@@ -94,12 +93,12 @@ def describe(user: AbstractUser) -> dict[str, Any]:
 def check_password(password: str, username: str) -> None:
     """Raise Invalid when the password policy refuses a password, with every reason."""
     try:
-        validate_password(password, get_user_model()(username=username))
+        validate_password(password, User(username=username))
     except ValidationError as error:
         raise Invalid(" ".join(error.messages), field="password", fix="Choose a longer password that is not a word.") from error
 
 
-def _give_role(user: AbstractUser, role: str, views: Sequence[View] | None) -> None:
+def _give_role(user: User, role: str, views: Sequence[View] | None) -> None:
     if role not in Role.values:
         raise Invalid(f"There is no role {role!r}.", field="role", fix=f"Choose from {', '.join(Role.values)}.")
     if views is not None and role != Role.VIEWER:
@@ -108,9 +107,9 @@ def _give_role(user: AbstractUser, role: str, views: Sequence[View] | None) -> N
     user.save(update_fields=["is_superuser"])
     person, _ = Person.objects.update_or_create(user=user, defaults={"role": role, "restricted": views is not None})
     person.views.set(views or [])
-    user.person = person  # type: ignore[attr-defined]  # reverse side of Person.user, cached on the instance
+    user.person = person
 
 
 def _check_admin_remains() -> None:
-    if not get_user_model().objects.filter(is_active=True, is_superuser=True).exists():
+    if not User.objects.filter(is_active=True, is_superuser=True).exists():
         raise Conflict("Somebody must stay an admin.", fix="Make another user an admin first.")

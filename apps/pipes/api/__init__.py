@@ -1,10 +1,12 @@
-"""`/api/v1/manage`: everything that the console does to the configuration, for programs. One module per subject."""
+"""`/api/v1/manage`: everything that the console does to the configuration, for programs. One module per subject.
+
+fustor_site.routers mounts `router` with its authentication.
+"""
 
 from ninja import Router
 
 from apps.pipes.api import agents, audit_log, configuration, keys, objects, people, revisions
-from apps.pipes.auth import manage_auth
 
-router = Router(auth=manage_auth, tags=["manage"])
+router = Router(tags=["manage"])
 for module in (configuration, revisions, objects, keys, agents, people, audit_log):
     router.add_router("", module.router)

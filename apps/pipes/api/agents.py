@@ -7,6 +7,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.pipes import agents, enrolment
 from apps.pipes.api.guard import allow
+from apps.pipes.api.schemas import Paging
 from apps.pipes.models import Agent, Enrolment, EnrolmentToken, LegacyUse, Pipe
 from apps.pipes.permissions import Verb
 from apps.runtime.problems import NotFound
@@ -32,11 +33,11 @@ class RejectIn(Schema):
 
 
 @router.get("/agents", summary="Agents with what they should run and what they say they run")
-def list_agents(request: HttpRequest, limit: int = Query(200, ge=1, le=1000), offset: int = Query(0, ge=0)) -> dict[str, Any]:
+def list_agents(request: HttpRequest, page: Query[Paging]) -> dict[str, Any]:
     """`drifted`: it runs something else than it should, or refused it."""
     allow(request, Verb.READ, "agents")
     found = Agent.objects.order_by("slug")
-    return {"count": found.count(), "agents": [_agent_out(agent) for agent in found[offset : offset + limit]]}
+    return {"count": found.count(), "agents": [_agent_out(agent) for agent in found[page.offset : page.offset + page.limit]]}
 
 
 @router.get("/agents/{ident}", summary="One agent with the configuration it should run")

@@ -1,4 +1,7 @@
-"""`/api/v1/pipe/agents`: what agents themselves call: enrol, fetch the desired configuration, report the one they run."""
+"""`/api/v1/pipe/agents`: what agents themselves call: enrol, fetch the desired configuration, report the one they run.
+
+Mounted with `agent_auth`; the two routes of enrolment take a token instead, for there is no key yet.
+"""
 
 from typing import Any
 
@@ -8,8 +11,7 @@ from ninja.security.apikey import APIKeyHeader
 
 from apps.pipes import agents, enrolment, keys
 from apps.pipes.addresses import client_address
-from apps.pipes.auth import KeyAuth
-from apps.pipes.models import Agent, Enrolment, EnrolmentToken, KeyKind
+from apps.pipes.models import Agent, Enrolment, EnrolmentToken
 from apps.pipes.principals import KeyPrincipal
 from apps.runtime.problems import Unauthorized
 
@@ -75,13 +77,13 @@ def fetch(request: HttpRequest, request_id: str, body: ClaimIn) -> dict[str, Any
     return _out(enrolled) if key is None else {**_out(enrolled), "key": key}
 
 
-@router.get("/self/config", auth=KeyAuth(KeyKind.AGENT), summary="What this agent should run")
+@router.get("/self/config", summary="What this agent should run")
 def get_config(request: HttpRequest) -> dict[str, Any]:
     """In the form of the agent's own file; `revision` changes only when this agent's part changed."""
     return agents.desired(_agent(request))
 
 
-@router.post("/self/report", auth=KeyAuth(KeyKind.AGENT), summary="What this agent runs")
+@router.post("/self/report", summary="What this agent runs")
 def report(request: HttpRequest, body: ReportIn) -> dict[str, str]:
     """Shown as drift when it is not the desired revision."""
     agents.report(_agent(request), body.revision, body.error)
@@ -89,8 +91,9 @@ def report(request: HttpRequest, body: ReportIn) -> dict[str, str]:
 
 
 def _agent(request: HttpRequest) -> Agent:
-    principal: KeyPrincipal = request.auth  # type: ignore[attr-defined]  # set by KeyAuth
-    agent = Agent.objects.filter(pk=principal.key.agent_id).first()
+    principal: KeyPrincipal = request.auth  # type: ignore[attr-defined]  # set by agent_auth
+    # the principal is remembered for a moment, the row must be fresh
+    agent = Agent.objects.filter(keys=principal.key).first()
     if agent is None:
         raise Unauthorized(keys.REFUSAL, fix=keys.FIX)
     return agent

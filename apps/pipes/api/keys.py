@@ -8,6 +8,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.pipes import keys, services
 from apps.pipes.api.guard import allow, principal_of
+from apps.pipes.api.schemas import Paging
 from apps.pipes.models import Agent, ApiKey, KeyKind, Pipe, Receiver
 from apps.pipes.permissions import Verb, verbs_of
 from apps.runtime import clock
@@ -39,15 +40,13 @@ class RotateIn(Schema):
 
 
 @router.get("/keys", summary="Keys, without secrets")
-def list_keys(
-    request: HttpRequest, kind: KeyKind | None = None, limit: int = Query(200, ge=1, le=1000), offset: int = Query(0, ge=0)
-) -> dict[str, Any]:
+def list_keys(request: HttpRequest, page: Query[Paging], kind: KeyKind | None = None) -> dict[str, Any]:
     """Usable and revoked ones, by kind and prefix."""
     allow(request, Verb.KEYS, "keys")
     found = ApiKey.objects.select_related("receiver", "agent").prefetch_related("pipes", "views")
     if kind:
         found = found.filter(kind=kind)
-    return {"count": found.count(), "keys": [services.describe(key) for key in found[offset : offset + limit]]}
+    return {"count": found.count(), "keys": [services.describe(key) for key in found[page.offset : page.offset + page.limit]]}
 
 
 @router.post("/keys", response={201: dict[str, Any]}, summary="Issue a key")

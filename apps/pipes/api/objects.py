@@ -7,7 +7,7 @@ from ninja import Query, Router
 
 from apps.pipes import services
 from apps.pipes.api.guard import allow, author
-from apps.pipes.api.schemas import ObjectIn, PlanOut, plan_out
+from apps.pipes.api.schemas import Change, ObjectIn, PlanOut, plan_out
 from apps.pipes.config import service
 from apps.pipes.config.document import KINDS, to_plain
 from apps.pipes.config.render import render
@@ -50,14 +50,12 @@ def edit_object(request: HttpRequest, kind: str, ident: str, body: ObjectIn) -> 
 
 
 @router.delete("/objects/{kind}/{ident}", response=PlanOut, summary="Delete an object")
-def delete_object(
-    request: HttpRequest, kind: str, ident: str, expected: int | None = Query(None, ge=0), message: str = Query("", max_length=2000)
-) -> PlanOut:
+def delete_object(request: HttpRequest, kind: str, ident: str, why: Query[Change]) -> PlanOut:
     """Refused while something refers to it. Deleting a view forgets what it knows, so it needs `reset` as well."""
-    who = author(request, Verb.CONFIGURE, f"{kind}.{ident}", message)
+    who = author(request, Verb.CONFIGURE, f"{kind}.{ident}", why.message)
     if kind == "views":
         allow(request, Verb.RESET, f"{kind}.{ident}")
-    return plan_out(*services.delete_object(kind, ident, who, expected=expected))
+    return plan_out(*services.delete_object(kind, ident, who, expected=why.expected))
 
 
 @router.post("/pipes/{ident}/{action}", summary="Pause a pipe, or let it go on")

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from apps.pipes import people
 from apps.pipes.api.guard import allow
+from apps.pipes.api.schemas import Paging
 from apps.pipes.models import Role
 from apps.pipes.permissions import Verb
 from apps.runtime.problems import Invalid
@@ -35,11 +36,11 @@ class PersonChange(Schema):
 
 
 @router.get("/people", summary="Users with their roles")
-def list_people(request: HttpRequest, limit: int = Query(200, ge=1, le=1000), offset: int = Query(0, ge=0)) -> dict[str, Any]:
+def list_people(request: HttpRequest, page: Query[Paging]) -> dict[str, Any]:
     """By name."""
     allow(request, Verb.PEOPLE, "people")
-    found = get_user_model().objects.order_by("username")
-    return {"count": found.count(), "people": [people.describe(user) for user in found[offset : offset + limit]]}
+    found = User.objects.order_by("username")
+    return {"count": found.count(), "people": [people.describe(user) for user in found[page.offset : page.offset + page.limit]]}
 
 
 @router.post("/people", response={201: dict[str, Any]}, summary="Make a user")

@@ -24,6 +24,12 @@ class Page(Schema):
     before: int | None = Field(None, ge=1)
 
 
+class Against(Schema):
+    """The revision to compare with."""
+
+    against: int | None = Field(None, ge=0)
+
+
 class DraftIn(Schema):
     """The whole wanted document, and the revision that it was made on."""
 
@@ -50,12 +56,12 @@ def get_revision(request: HttpRequest, number: int) -> dict[str, Any]:
 
 
 @router.get("/revisions/{number}/diff", response=PlanOut, summary="What changed between two revisions")
-def diff_revisions(request: HttpRequest, number: int, against: int | None = Query(None, ge=0)) -> PlanOut:
+def diff_revisions(request: HttpRequest, number: int, other: Query[Against]) -> PlanOut:
     """From `against` (default: the revision before; 0 is the empty configuration) to `number`."""
     allow(request, Verb.READ, f"revisions.{number}")
     history.revision(number)
     earlier = Revision.objects.filter(number__lt=number).values_list("number", flat=True).first() or 0
-    return plan_out(history.difference(earlier if against is None else against, number))
+    return plan_out(history.difference(earlier if other.against is None else other.against, number))
 
 
 @router.post("/revisions/{number}/restore", response=PlanOut, summary="Make the configuration what it was")

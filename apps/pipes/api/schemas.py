@@ -44,6 +44,13 @@ class Change(Schema):
     expected: int | None = Field(None, ge=0)
 
 
+class Paging(Schema):
+    """Which part of a list."""
+
+    limit: int = Field(200, ge=1, le=1000)
+    offset: int = Field(0, ge=0)
+
+
 class FileIn(Schema):
     """One YAML text with the name of the file it came from."""
 

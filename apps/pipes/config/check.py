@@ -1,8 +1,8 @@
 """Whether a document makes sense as a whole: drivers known, their settings right, everything that is referred to there. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from apps.pipes.config.document import Document, Entry
+from apps.pipes.config.document import Document, ReceiverDoc, ViewDoc
 from apps.pipes.config.faults import Fault
 from apps.pipes.drivers import receiver_drivers, view_drivers
 from apps.runtime.drivers import Driver
@@ -20,15 +20,15 @@ def faults_of(document: Document) -> list[Fault]:
     ]
 
 
-def _driver_faults(kind: str, objects: dict[str, Entry], drivers: dict[str, Driver]) -> Iterator[Fault]:
+def _driver_faults(kind: str, objects: Mapping[str, ReceiverDoc | ViewDoc], drivers: dict[str, Driver]) -> Iterator[Fault]:
     for ident, entry in objects.items():
-        driver = drivers.get(entry.driver)  # type: ignore[union-attr] # only kinds with a driver come here
+        driver = drivers.get(entry.driver)
         if driver is None:
             fix = f"Choose from {', '.join(sorted(drivers))}."
-            yield Fault(f"{kind}.{ident}.driver", f"There is no driver {entry.driver!r}.", fix)  # type: ignore[union-attr]
+            yield Fault(f"{kind}.{ident}.driver", f"There is no driver {entry.driver!r}.", fix)
             continue
         try:
-            driver.check(entry.driver_params)  # type: ignore[union-attr]
+            driver.check(entry.driver_params)
         except Invalid as problem:
             field = f".{problem.field}" if problem.field else ""
             yield Fault(f"{kind}.{ident}.driver_params{field}", problem.detail, problem.fix or "")
@@ -79,5 +79,5 @@ def _agent_faults(document: Document) -> Iterator[Fault]:
                 yield Fault(f"{where}.pipe", f"There is no pipe {pipe.pipe!r}.", _known(document.pipes))
 
 
-def _known(objects: dict[str, Entry]) -> str:
+def _known(objects: Mapping[str, object]) -> str:
     return f"Known: {', '.join(sorted(objects))}." if objects else "There is none yet: add one first."

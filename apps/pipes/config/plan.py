@@ -94,7 +94,7 @@ def compare(current: Document, result: Document) -> Plan:
 
 def listed_refs(document: Document) -> frozenset[str]:
     """The references of all keys that a document lists."""
-    owners = [*document.receivers.values(), *document.views.values()]
+    owners: list[ReceiverDoc | ViewDoc] = [*document.receivers.values(), *document.views.values()]
     return frozenset(entry.ref for owner in owners for entry in owner.api_keys or ())
 
 
