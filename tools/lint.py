@@ -19,7 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "types": ["mypy"],
     "imports": ["lint-imports", "--no-cache"],
     "security": ["bandit", "-q", "-c", "pyproject.toml", "-r", "fustor_schema", "fustor_site", "apps", "agent_runner"],
-    "templates": ["djlint", "--check", "--lint", "--quiet", "templates"],
+    "templates": ["djlint", "--lint", "--quiet", "templates"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run", "--verbosity", "1"],
     "deploy": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
     "vendor": ["python", "tools/vendor.py", "--check"],

@@ -1,0 +1,25 @@
+"""Every direct dependency is explained in docs/DEPENDENCIES.md, and nothing is explained that is not there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_the_document_names_exactly_the_direct_dependencies() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    declared = {*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)}
+    names = {re.match(r"[A-Za-z0-9-]+", line)[0] for line in declared}
+    rows = re.findall(r"^\| ([a-z0-9, -]+) \|", (PROJECT / "docs" / "DEPENDENCIES.md").read_text(), re.MULTILINE)
+    explained = {name for row in rows for name in row.split(", ")} - {"package", "---"}
+    assert explained == names
+
+
+def test_both_locks_pin_the_same_versions() -> None:
+    def pins(name: str) -> dict[str, str]:
+        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (PROJECT / "requirements" / f"{name}.lock").read_text(), re.MULTILINE))
+
+    run, dev = pins("run"), pins("dev")
+    assert run
+    assert run.items() <= dev.items(), "what runs is what was tested"
