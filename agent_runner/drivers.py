@@ -34,6 +34,9 @@ class Source(Protocol):
     def identity(self) -> str:
         """Identity of the storage (R20). Raises SourceProblem."""
 
+    def facts(self) -> dict[str, Any]:
+        """What the server should know of the storage, once per session."""
+
     def start(self) -> None:
         """Starts reading. Raises SourceProblem."""
 

@@ -70,6 +70,7 @@ class AgentPipe:
         self._grant: Grant | None = None
         self._role = Role.FOLLOWER.value
         self._root_id = ""
+        self._facts: dict[str, Any] = {}
         self._message: MessagePhase | None = None
         self._heartbeat: Heartbeat | None = None
         self._commands: Commands | None = None
@@ -128,12 +129,17 @@ class AgentPipe:
     async def _identity(self) -> str:
         """The mount's identity, empty when the storage does not answer: the control plane goes on without it."""
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self.source.identity), IDENTITY_SECONDS)
+            identity, self._facts = await asyncio.wait_for(asyncio.to_thread(self._ask_storage), IDENTITY_SECONDS)
         except SourceProblem as problem:
             self.last_error = str(problem)
         except TimeoutError:
             self.last_error = f"{self.source.uri} does not answer"
+        else:
+            return identity
         return ""
+
+    def _ask_storage(self) -> tuple[str, dict[str, Any]]:
+        return self.source.identity(), self.source.facts()
 
     def _session_request(self) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -143,7 +149,7 @@ class AgentPipe:
             "protocol": PROTOCOL_V3,
             "sent_at": clock.monotonic_ms(),
             "root_id": self._root_id,
-            "host": {"hostname": socket.gethostname(), "version": VERSION, "pid": os.getpid()},
+            "host": {"hostname": socket.gethostname(), "version": VERSION, "pid": os.getpid(), **self._facts},
             "job_queue": self._host.job_queue(),
         }
         if self.config.session_timeout_seconds:

@@ -8,7 +8,7 @@ from agent_runner.sources.fs import rows
 from agent_runner.sources.fs.scanner import root_event
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
-from fustor_schema.wire import Event
+from fustor_schema.wire import Event, FsRow
 
 
 async def run(job: ScanJob) -> None:
@@ -21,6 +21,9 @@ async def run(job: ScanJob) -> None:
         scanner = job.scanner(job.orders(), [directory], shallow=shallow or not job.lease.recursive)
         await job.send_all(scanner.listed())
     job.check_same_root()
+    if shallow and not os.path.lexists(rows.local(job.root, wanted)):
+        # the listing did not have it and a second look does not either: this absence is no accident of one listing (R12)
+        await job.send_all(one_frame([_event(job, "delete", [rows.gone(rows.key_of(wanted))])], 1))
     await job.end()
     await job.complete()
 
@@ -40,9 +43,13 @@ def _is_directory(local: bytes) -> bool:
 def _row_event(job: ScanJob, path: bytes) -> bytes:
     if path == rows.ROOT:
         return root_event(job.root, MessageSource.ON_DEMAND.value, job.mapping(), job.context.protocol)
+    return _event(job, "update", [rows.row(rows.key_of(path), os.lstat(rows.local(job.root, path)))])
+
+
+def _event(job: ScanJob, event_type: str, found: list[FsRow]) -> bytes:
     event = Event(
-        event_type="update",
-        rows=[rows.row(rows.key_of(path), os.lstat(rows.local(job.root, path)))],
+        event_type=event_type,
+        rows=found,
         message_source=MessageSource.ON_DEMAND.value,
         event_schema="fs",
         table="files",

@@ -173,6 +173,8 @@ async def test_a_scan_of_an_absent_path_proves_its_absence_by_the_listing_above(
     assert done["state"] == "DONE"
     assert set(closes(recorder)) == {"/d3/e3"}
     assert set(recorder.view) == {"/d3/e3", "/d3/e3/file"}
+    deletes = [event for event in recorder.events() if event["event_type"] == "delete"]
+    assert [row["path"] for event in deletes for row in event["rows"]] == ["/d3/e3/gone/deeper"]
 
 
 async def test_s049_a_directory_that_cannot_be_read_is_closed_with_the_reason(

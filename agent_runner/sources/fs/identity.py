@@ -46,3 +46,42 @@ def mark(root: Path) -> str:
     if not path.exists():
         path.write_text(f"{uuid.uuid4()}\n")
     return path.read_text().strip()
+
+
+def attribute_cache_seconds(root: bytes) -> float | None:
+    """How long this host may see an old state of the storage (R13): 0 on local file systems, NFS's acdirmax; None when unknown."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return None
+    mount = _mount_of(os.path.realpath(root), mounts)
+    if mount is None:
+        return None
+    kind, options = mount
+    if kind in _LOCAL:
+        return 0.0
+    return _nfs_cache_seconds(options) if kind in (b"nfs", b"nfs4") else None
+
+
+_LOCAL = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"zfs", b"f2fs", b"tmpfs", b"ramfs", b"overlay", b"bcachefs", b"vfat"}
+_NFS_ACDIRMAX_SECONDS = 60.0
+
+
+def _mount_of(path: bytes, mounts: list[bytes]) -> tuple[bytes, list[bytes]] | None:
+    """Type and options of the mount that holds a path: the longest mount point above it, the last one mounted there."""
+    best: tuple[int, bytes, list[bytes]] | None = None
+    for line in mounts:
+        left, _, right = line.partition(b" - ")
+        point = left.split(b" ")[4].replace(b"\\040", b" ")
+        inside = point == b"/" or path == point or path.startswith(point + b"/")
+        if inside and (best is None or len(point) >= best[0]):
+            kind, _, options = right.split(b" ", 2)
+            best = len(point), kind, options.split(b",")
+    return None if best is None else best[1:]
+
+
+def _nfs_cache_seconds(options: list[bytes]) -> float:
+    if b"noac" in options:
+        return 0.0
+    given = dict(option.split(b"=", 1) for option in options if b"=" in option)
+    return float(given.get(b"acdirmax", given.get(b"actimeo", _NFS_ACDIRMAX_SECONDS)))

@@ -31,6 +31,11 @@ class FsSource:
         """`root_id` of what lies under the root now (R20). Raises SourceProblem."""
         return identity.read(self.root, marker=self.settings.root_marker)
 
+    def facts(self) -> dict[str, Any]:
+        """What the server should know of the mount, once per session."""
+        seconds = identity.attribute_cache_seconds(self.root)
+        return {} if seconds is None else {"attr_cache_seconds": seconds}
+
     def start(self) -> None:
         """Starts watching. Raises SourceProblem while the root cannot be watched."""
         self._watcher = Watcher(self.root, self.settings, self.events.publish)
