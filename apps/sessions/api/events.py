@@ -66,8 +66,12 @@ async def push_events_short(request: HttpRequest, session_id: str) -> HttpRespon
 
 async def _push(request: HttpRequest, session_id: str) -> HttpResponse:
     received_ms = now_ms()
-    bodies.check_content_type(request.headers.get("Content-Type", ""))
-    body = _read(request)
+    try:
+        bodies.check_content_type(request.headers.get("Content-Type", ""))
+        body = _read(request)
+    except ingest.REFUSED_FOR_GOOD as refusal:
+        await run(Lane.INGEST, ingest.note_refusal, pusher(request), session_id, refusal)
+        raise
     delivery = ingest.Delivery(session_id, body, request.headers.get("Content-Encoding", ""), received_ms)
     async with admission().turn(session_id, len(body)):
         answer = await run(Lane.INGEST, ingest.receive, pusher(request), delivery)

@@ -6,6 +6,7 @@ from typing import Any
 from apps.runtime.clock import now_datetime
 from apps.runtime.problems import Invalid, TooLarge
 from apps.sessions.models import ConfigReport, Session
+from apps.sessions.services import commands
 
 MAX_BYTES = 1 << 20
 # old agents send their credentials in clear; whatever follows such a key never reaches the database
@@ -41,3 +42,4 @@ def store(session: Session, metadata: dict[str, Any]) -> None:
         filename=(filename or "default")[:255],
         defaults={"config_yaml": redacted(text).replace("\0", ""), "at": now_datetime()},
     )
+    commands.answered(session, "report_config")

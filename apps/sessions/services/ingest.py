@@ -16,20 +16,21 @@ from django.db.models import F
 from apps.pipes.models import Pipe
 from apps.pipes.principals import KeyPrincipal
 from apps.runtime import hints
-from apps.runtime.clock import now_datetime
-from apps.runtime.problems import BadRequest, Conflict, Invalid, NotFound, Unavailable
+from apps.runtime.clock import now_datetime, now_ms
+from apps.runtime.problems import BadRequest, Conflict, Invalid, NotFound, Problem, TooLarge, Unavailable, Unsupported
 from apps.sessions import bodies, offsets
 from apps.sessions.models import ReceivedBatch, Session, SessionStream
 from apps.sessions.services import agent_phases, config_reports, sessions
 from apps.sessions.services.leadership import epochs_of
 from apps.sessions.services.origins import origin_of
 from apps.sessions.services.trees import trees_of
-from apps.views import apply
+from apps.views import apply, audits
 from apps.views.models import Tree
 from fustor_schema.sources import PROTOCOL_V3, SourceType
 from fustor_schema.wire import Batch, Envelope, Malformed, Reject, decode_envelope
 
 SCANS = frozenset({SourceType.SNAPSHOT, SourceType.AUDIT, SourceType.ON_DEMAND, SourceType.SENTINEL})
+REFUSED_FOR_GOOD = (BadRequest, TooLarge, Unsupported, Invalid)
 REPETITION_WINDOW = timedelta(minutes=10)
 PAUSE_SECONDS = 10
 
@@ -92,15 +93,36 @@ def receive(principal: KeyPrincipal, delivery: Delivery) -> Answer:
     """
     session = sessions.require_live(sessions.find(delivery.session_id, principal), unknown=NotFound)
     _check_open(session.pipe)
-    body = bodies.decoded(delivery.body, delivery.encoding, body_limit(session.pipe))
-    batch = _decoded(body)
+    try:
+        body = bodies.decoded(delivery.body, delivery.encoding, body_limit(session.pipe))
+        return _received(session, _decoded(body), body, delivery.received_ms)
+    except REFUSED_FOR_GOOD as refusal:
+        _spoil_audits(session, refusal)
+        raise
+
+
+def note_refusal(principal: KeyPrincipal, session_id: str, refusal: Problem) -> None:
+    """A body was refused before it could be read at all: whatever audit it belonged to lacks it."""
+    session = sessions.find(session_id, principal)
+    if session is not None and session.ended_at is None:
+        _spoil_audits(session, refusal)
+
+
+def _spoil_audits(session: Session, refusal: Problem) -> None:
+    # an old client has no manifest that would tell; so its open audit, if there is one, will delete nothing (I6)
+    with transaction.atomic():
+        for tree_id in epochs_of(session):
+            audits.note_failure(tree_id, now_ms=now_ms(), reason=f"a batch was refused: {refusal.detail}")
+
+
+def _received(session: Session, batch: Batch, body: bytes, received_ms: int) -> Answer:
     source = _source_type(batch.envelope, session)
     if source == SourceType.JOB_COMPLETE:
         return _with_metadata(session, batch.envelope, agent_phases.complete, source)
     if source == SourceType.CONFIG_REPORT:
         return _with_metadata(session, batch.envelope, config_reports.store, source)
     with transaction.atomic():
-        return _receive_rows(session.number, batch, source, _token(batch.envelope, source, body), delivery.received_ms)
+        return _receive_rows(session.number, batch, source, _token(batch.envelope, source, body), received_ms)
 
 
 def body_limit(pipe: Pipe) -> int:

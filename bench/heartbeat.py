@@ -1,0 +1,136 @@
+"""Sessions under load: `python bench/heartbeat.py [--sessions 1000] [--interval 10] [--seconds 30] [--ingest]`.
+
+Starts a server of its own (web, worker, Redis), opens the sessions, lets each beat at the interval, and prints the latencies of the
+heartbeats as the agents see them; with `--ingest`, beside a session that pushes snapshot batches as fast as they are taken;
+with `--sockets N`, beside N websocket clients on the pipe's live page.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("FUSTOR_HOME", tempfile.mkdtemp(prefix="fustor-bench-"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import django
+
+django.setup()
+
+import aiohttp
+
+from apps.pipes.keys import create_key
+from apps.pipes.models import Pipe, PipeView, Receiver
+from apps.views.models import View
+from tests.blackbox.processes import RunningServer
+from tests.blackbox.world import server_database
+
+ROWS = 1_000
+
+
+def prepare(server: RunningServer) -> tuple[str, int]:
+    """(receiver key, pk of the pipe) of a pipe whose sessions live for a minute."""
+    with server_database(server):
+        receiver = Receiver.objects.create(slug="bench")
+        pipe = Pipe.objects.create(slug="bench", receiver=receiver, session_timeout_seconds=60)
+        PipeView.objects.create(pipe=pipe, view=View.objects.create(slug="bench"))
+        return create_key("receiver", receiver=receiver, pipes=[pipe])[1], pipe.pk
+
+
+class Fleet:
+    """Sessions that beat; `latencies` in ms, `failures` by status."""
+
+    def __init__(self, http: aiohttp.ClientSession, options: argparse.Namespace) -> None:
+        self.http, self.options = http, options
+        self.latencies: list[float] = []
+        self.failures: dict[int, int] = {}
+        self.rows = 0
+
+    async def open(self, number: int) -> str:
+        async with self.http.post("/api/v1/pipe/session", json={"task_id": f"agent{number}:bench"}) as answer:
+            return str((await answer.json())["session_id"])
+
+    async def beat(self, session_id: str, number: int, end: float) -> None:
+        """Beat at the interval until the end, out of step with the others."""
+        body = {"can_realtime": True, "agent_status": {"agent_id": f"agent{number}", "pipe_id": "bench", "state": "66"}}
+        await asyncio.sleep(random.uniform(0, self.options.interval))
+        while time.perf_counter() < end:
+            begun = time.perf_counter()
+            async with self.http.post(f"/api/v1/pipe/session/{session_id}/heartbeat", json=body) as answer:
+                await answer.read()
+            if answer.status == 200:
+                self.latencies.append(1000 * (time.perf_counter() - begun))
+            else:
+                self.failures[answer.status] = self.failures.get(answer.status, 0) + 1
+            await asyncio.sleep(max(0.0, self.options.interval - (time.perf_counter() - begun)))
+
+    async def push(self, session_id: str, end: float) -> None:
+        """Snapshot batches, one after the other, as fast as they are acknowledged."""
+        number = 0
+        while time.perf_counter() < end:
+            async with self.http.post(f"/api/v1/pipe/{session_id}/events", json=_batch(number)) as answer:
+                await answer.read()
+            self.rows += ROWS if answer.status == 200 else 0
+            number += 1
+
+
+def _batch(number: int) -> dict[str, Any]:
+    rows = [
+        {"path": f"/d{number}/f{file}", "size": file, "modified_time": 1.7e9, "created_time": 1.7e9, "is_directory": False}
+        for file in range(ROWS)
+    ]
+    event = {"event_type": "insert", "rows": rows, "event_schema": "fs", "table": "files", "message_source": "snapshot"}
+    return {"source_type": "snapshot", "events": [event | {"index": int(time.time() * 1000), "fields": []}]}
+
+
+async def measure(url: str, key: str, options: argparse.Namespace) -> Fleet:
+    """Open, beat, and, where asked, push."""
+    connector = aiohttp.TCPConnector(limit=options.connections)
+    async with aiohttp.ClientSession(url, headers={"X-API-Key": key}, connector=connector) as http:
+        fleet = Fleet(http, options)
+        begun = time.perf_counter()
+        opened = [await fleet.open(number) for number in range(options.sessions)]
+        print(f"{len(opened)} sessions opened in {time.perf_counter() - begun:.1f} s")
+        end = time.perf_counter() + options.seconds
+        work = [fleet.beat(session_id, number, end) for number, session_id in enumerate(opened)]
+        if options.ingest:
+            work.append(fleet.push(opened[0], end))
+        await asyncio.gather(*work)
+        return fleet
+
+
+def report(fleet: Fleet, options: argparse.Namespace) -> None:
+    """One line a fact."""
+    ordered = sorted(fleet.latencies)
+    at = {share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99)}
+    print(f"{len(ordered)} heartbeats, {len(ordered) / options.seconds:.0f}/s, failures {fleet.failures or 'none'}")
+    print(f"p50 {at[0.5]:.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, longest {ordered[-1]:.1f} ms (target: p95 ≤ 200 ms)")
+    if options.ingest:
+        print(f"{fleet.rows / options.seconds:,.0f} rows/s ingested meanwhile")
+
+
+def main() -> None:
+    """Run and report; exit 1 when the target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=1000)
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between two heartbeats of a session")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--connections", type=int, default=100)
+    parser.add_argument("--ingest", action="store_true", help="push snapshot batches meanwhile")
+    options = parser.parse_args()
+    with RunningServer() as server:
+        key, _ = prepare(server)
+        fleet = asyncio.run(measure(server.url, key, options))
+        report(fleet, options)
+    if fleet.failures or sorted(fleet.latencies)[int(0.95 * len(fleet.latencies))] > 200:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
