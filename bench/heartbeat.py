@@ -1,8 +1,7 @@
 """Sessions under load: `python bench/heartbeat.py [--sessions 1000] [--interval 10] [--seconds 30] [--ingest]`.
 
 Starts a server of its own (web, worker, Redis), opens the sessions, lets each beat at the interval, and prints the latencies of the
-heartbeats as the agents see them; with `--ingest`, beside a session that pushes snapshot batches as fast as they are taken;
-with `--sockets N`, beside N websocket clients on the pipe's live page.
+heartbeats as the agents see them; with `--ingest`, beside a session that pushes snapshot batches as fast as they are taken.
 """
 
 import argparse
@@ -53,6 +52,7 @@ class Fleet:
         self.rows = 0
 
     async def open(self, number: int) -> str:
+        """Open the session of agent `number`; its id."""
         async with self.http.post("/api/v1/pipe/session", json={"task_id": f"agent{number}:bench"}) as answer:
             return str((await answer.json())["session_id"])
 
@@ -95,7 +95,13 @@ async def measure(url: str, key: str, options: argparse.Namespace) -> Fleet:
     async with aiohttp.ClientSession(url, headers={"X-API-Key": key}, connector=connector) as http:
         fleet = Fleet(http, options)
         begun = time.perf_counter()
-        opened = [await fleet.open(number) for number in range(options.sessions)]
+        gate = asyncio.Semaphore(4)
+
+        async def opened_in_turn(number: int) -> str:
+            async with gate:
+                return await fleet.open(number)
+
+        opened = await asyncio.gather(*(opened_in_turn(number) for number in range(options.sessions)))
         print(f"{len(opened)} sessions opened in {time.perf_counter() - begun:.1f} s")
         end = time.perf_counter() + options.seconds
         work = [fleet.beat(session_id, number, end) for number, session_id in enumerate(opened)]
@@ -110,7 +116,9 @@ def report(fleet: Fleet, options: argparse.Namespace) -> None:
     ordered = sorted(fleet.latencies)
     at = {share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99)}
     print(f"{len(ordered)} heartbeats, {len(ordered) / options.seconds:.0f}/s, failures {fleet.failures or 'none'}")
-    print(f"p50 {at[0.5]:.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, longest {ordered[-1]:.1f} ms (target: p95 ≤ 200 ms)")
+    print(
+        f"p50 {at[0.5]:.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, longest {ordered[-1]:.1f} ms (target: p95 ≤ 200 ms)"
+    )
     if options.ingest:
         print(f"{fleet.rows / options.seconds:,.0f} rows/s ingested meanwhile")
 

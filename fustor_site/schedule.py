@@ -14,6 +14,7 @@ BEAT = {
     task: _every(seconds, task)
     for task, seconds in (
         ("sessions.expire_sessions", 1.0),
+        ("sessions.follow_configuration", 2.0),
         ("sessions.keep_jobs_moving", 2.0),
         ("sessions.forget_received", 60.0),
         ("sessions.forget_history", 3600.0),

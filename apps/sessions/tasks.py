@@ -10,8 +10,13 @@ from apps.sessions.services import commands, delivery, leadership, leases, phase
 
 @shared_task(name="sessions.expire_sessions")
 def expire_sessions() -> None:
-    """End silent sessions and fill leaderless trees (R24): every second."""
+    """End silent sessions and promote others (R24): every second."""
     sessions.expire()
+
+
+@shared_task(name="sessions.follow_configuration")
+def follow_configuration() -> None:
+    """End what was switched off or revoked, lead what was added: every other second."""
     sessions.end_switched_off()
     leadership.restore()
 

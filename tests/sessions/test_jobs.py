@@ -7,7 +7,7 @@ import pytest
 from apps.runtime.clock import ManualClock, now
 from apps.runtime.problems import Busy, Conflict, Invalid, Unavailable
 from apps.sessions.models import Command, Job, Session
-from apps.sessions.services import commands, delivery, jobs, leases, liveness, phases, retries, scans, sessions
+from apps.sessions.services import beats, commands, delivery, jobs, leases, phases, retries, scans, sessions
 from apps.sessions.services.jobs import Order, Progress
 from apps.views.models import Recheck, Tree
 from tests.sessions.conftest import Site
@@ -301,7 +301,7 @@ def test_audits_come_due_with_the_interval_and_a_little_later(site: Site, leader
 
 
 def sessions_alive(session: Session) -> None:
-    liveness.refresh(session, now())
+    beats.refresh(session.number, session.timeout_seconds, now())
 
 
 def test_a_failed_snapshot_rests_longer_each_time(site: Site, time: ManualClock) -> None:

@@ -34,7 +34,12 @@ def test_the_database_allows_no_second_live_session_of_a_task(site: Site) -> Non
     session.number, session.id = None, None
     with pytest.raises(IntegrityError), transaction.atomic():
         Session.objects.create(
-            pipe=site.pipe, task_id="a:p", timeout_seconds=30, created_at=session.created_at, last_active_at=session.created_at
+            pipe=site.pipe,
+            task_id="a:p",
+            timeout_seconds=30,
+            created_at=session.created_at,
+            last_active_at=session.created_at,
+            silent_after=session.silent_after,
         )
 
 

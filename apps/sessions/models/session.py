@@ -36,6 +36,7 @@ class Session(models.Model):
     client_info = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
     last_active_at = models.DateTimeField(help_text="May lag the last beat by a quarter of the timeout")
+    silent_after = models.DateTimeField(help_text="last_active_at + timeout: when silence ends it")
     ended_at = models.DateTimeField(null=True, blank=True)
     end_cause = models.CharField(max_length=20, choices=EndCause, blank=True)
     can_realtime = models.BooleanField(default=False)
@@ -58,7 +59,7 @@ class Session(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("last_active_at",), condition=Q(ended_at__isnull=True), name="live_session_by_activity"),
+            models.Index(fields=("silent_after",), condition=Q(ended_at__isnull=True), name="live_session_by_silence"),
             models.Index(fields=("ended_at",), name="session_by_end"),
         )
 

@@ -1,6 +1,7 @@
 """Agents as they show up in sessions: the console lists them even when a shared receiver key let them in."""
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,6 +39,6 @@ def _refresh(agent_id: str, client_info: dict[str, Any], at: datetime) -> None:
             Agent.objects.filter(slug=agent_id).update(last_seen_at=at, **fields)
 
 
-def still_seen(agent_id: str, at: datetime) -> None:
-    """Refresh `last_seen_at` of a known agent, at most every 15 s."""
-    Agent.objects.filter(slug=agent_id, last_seen_at__lt=at - SEEN_EVERY).update(last_seen_at=at)
+def still_seen(agent_ids: Collection[str], at: datetime) -> None:
+    """Refresh `last_seen_at` of known agents, at most every 15 s each."""
+    Agent.objects.filter(slug__in=agent_ids, last_seen_at__lt=at - SEEN_EVERY).update(last_seen_at=at)

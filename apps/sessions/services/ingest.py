@@ -6,7 +6,7 @@ The answer means committed (R28). Nothing is applied twice (R1), nothing half: a
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -190,7 +190,7 @@ def _receive_rows(number: int, batch: Batch, source: SourceType, token: str | No
     sessions.require_live(session)
     known = _known_answer(session, batch.envelope, token)
     if known is not None:
-        Session.objects.filter(number=number).update(duplicates=F("duplicates") + 1, last_active_at=now_datetime())
+        Session.objects.filter(number=number).update(duplicates=F("duplicates") + 1, **_signs_of_life(session))
         return known
     trees = trees_of(session.pipe)
     answer = _applied(session, trees, batch, source, received_ms)
@@ -281,14 +281,18 @@ def _remember(session: Session, token: str | None, answer: Answer) -> None:
 
 def _count(session: Session, envelope: Envelope, answer: Answer, source: SourceType) -> None:
     newest = max((int(event.index) for event in envelope.events if event.index), default=0)
-    moment = now_datetime()
     Session.objects.filter(number=session.number).update(
-        last_active_at=moment,
-        last_batch_at=moment,
+        last_batch_at=now_datetime(),
         clock=session.clock,
         batches=F("batches") + 1,
         events=F("events") + answer.count,
         rows=F("rows") + answer.rows,
         rejected=F("rejected") + len(answer.rejected),
         **({"last_index": newest} if source == SourceType.MESSAGE and newest > session.last_index else {}),
+        **_signs_of_life(session),
     )
+
+
+def _signs_of_life(session: Session) -> dict[str, datetime]:
+    moment = now_datetime()
+    return {"last_active_at": moment, "silent_after": moment + timedelta(seconds=session.timeout_seconds)}

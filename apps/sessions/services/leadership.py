@@ -53,8 +53,9 @@ def restore() -> int:
 
 def _is_unsettled(tree: Tree) -> bool:
     leader = Leadership.objects.filter(tree=tree).values_list("session_id", flat=True).first()
-    candidates = set(live_sessions(tree).values_list("number", flat=True))
-    return (bool(candidates) and leader not in candidates) or tree.leader_session != leader or tree.live_sessions != len(candidates)
+    live = live_sessions(tree).count()
+    leaderless = bool(live) and not _is_live(live_sessions(tree), leader)
+    return leaderless or tree.leader_session != leader or tree.live_sessions != live
 
 
 def hand_over(tree: Tree, to: Session, actor: str) -> Leadership:
@@ -80,6 +81,10 @@ def epochs_of(session: Session) -> dict[int, int]:
     return dict(Leadership.objects.filter(session=session).values_list("tree_id", "epoch"))
 
 
+def _is_live(candidates: QuerySet[Session], number: int | None) -> bool:
+    return number is not None and candidates.filter(number=number).exists()
+
+
 def _locked(trees: Iterable[Tree]) -> list[Tree]:
     ids = [tree.pk for tree in trees]
     return list(Tree.objects.select_for_update(of=("self",), no_key=True).select_related("view").filter(pk__in=ids).order_by("pk"))
@@ -93,15 +98,16 @@ def _leadership(tree: Tree) -> Leadership:
 
 def _settle_one(tree: Tree, cause: LeadershipCause) -> Leadership | None:
     leadership = _leadership(tree)
-    candidates = list(live_sessions(tree))
+    candidates = live_sessions(tree)
     begun = False
-    if leadership.session_id not in {session.number for session in candidates}:
-        if candidates:
-            _begin_term(tree, leadership, candidates[0], cause)
+    if not _is_live(candidates, leadership.session_id):
+        heir = candidates.first()
+        if heir is not None:
+            _begin_term(tree, leadership, heir, cause)
             begun = True
         elif leadership.session_id is not None:
             _end_term(tree, leadership, cause)
-    _tell_view(tree, leadership, len(candidates))
+    _tell_view(tree, leadership)
     return leadership if begun else None
 
 
@@ -134,10 +140,10 @@ def _record(tree: Tree, leadership: Leadership, previous: str, cause: Leadership
     hints.changed("fleet", f"view.{tree.view_id}", *(f"pipe.{pk}" for pk in pipes_feeding(tree).values_list("pk", flat=True)))
 
 
-def _tell_view(tree: Tree, leadership: Leadership, live: int | None = None) -> None:
+def _tell_view(tree: Tree, leadership: Leadership) -> None:
     presence.update(
         tree.pk,
-        live_sessions=live_sessions(tree).count() if live is None else live,
+        live_sessions=live_sessions(tree).count(),
         leader_session=leadership.session_id,
         epoch=leadership.epoch,
         now=now(),

@@ -4,7 +4,6 @@ Every change of who lives settles leadership in the same transaction (R24); a se
 timeout is ended exactly once, whoever looks at it first: a task, a heartbeat, a batch or a page.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +21,8 @@ from apps.runtime.problems import Conflict, Forbidden, NotFound, Problem, Sessio
 from apps.sessions import offsets
 from apps.sessions.models import Session
 from apps.sessions.models.leadership import LeadershipCause
-from apps.sessions.services import agents, leadership, liveness
+from apps.sessions.services import agents, beats, leadership, liveness
+from apps.sessions.services.glance import parsed_id
 from apps.sessions.services.trees import ensure_trees
 from fustor_schema.sources import negotiate
 
@@ -72,28 +72,30 @@ def _open(principal: KeyPrincipal, pipe: Pipe, wish: Wish, received_ms: int) -> 
     # the pipe's row is the lock of membership: two opens cannot both find the pipe free
     pipe = Pipe.objects.select_for_update(of=("self",), no_key=True).select_related("receiver").get(pk=pipe.pk)
     _expire_in_transaction(Session.objects.filter(pipe=pipe))
-    others = list(Session.objects.filter(pipe=pipe, ended_at__isnull=True).order_by("number"))
-    superseded = [other for other in others if other.task_id == wish.task_id]
-    if not pipe.allow_concurrent_push and len(others) > len(superseded):
-        holder = next(other for other in others if other.task_id != wish.task_id)
+    live = Session.objects.filter(pipe=pipe, ended_at__isnull=True)
+    if not pipe.allow_concurrent_push:
+        _check_free(pipe, live.exclude(task_id=wish.task_id).first())
+    superseded = [older for older in live.filter(task_id=wish.task_id) if _mark_ended(older, Session.EndCause.SUPERSEDED)]
+    session = _created(principal, pipe, wish, received_ms)
+    leadership.settle(ensure_trees(pipe), LeadershipCause.SUPERSEDED if superseded else LeadershipCause.OPENED)
+    _hint(session)
+    return session
+
+
+def _check_free(pipe: Pipe, holder: Session | None) -> None:
+    if holder is not None:
         raise Conflict(
             f"Pipe {pipe.slug} takes one session at a time and {holder.task_id} holds it.",
             code="pipe_is_held",
             fix="Close that session first, or allow concurrent push on the pipe.",
             extra={"held_by": holder.task_id, "pipe_id": pipe.slug},
         )
-    for older in superseded:
-        _mark_ended(older, Session.EndCause.SUPERSEDED)
-    session = _created(principal, pipe, wish, received_ms)
-    cause = LeadershipCause.SUPERSEDED if superseded else LeadershipCause.OPENED
-    leadership.settle(ensure_trees(pipe), cause)
-    _hint(session)
-    return session
 
 
 def _created(principal: KeyPrincipal, pipe: Pipe, wish: Wish, received_ms: int) -> Session:
     moment = now_datetime()
     agent_name = wish.task_id.partition(":")[0]
+    timeout = granted_timeout(wish.timeout_seconds, pipe.session_timeout_seconds)
     return Session.objects.create(
         pipe=pipe,
         key=principal.key,
@@ -101,13 +103,14 @@ def _created(principal: KeyPrincipal, pipe: Pipe, wish: Wish, received_ms: int) 
         task_id=wish.task_id,
         agent_name=agents.seen(principal, agent_name, wish.client_info, moment),
         protocol=negotiate(wish.protocol),
-        timeout_seconds=granted_timeout(wish.timeout_seconds, pipe.session_timeout_seconds),
+        timeout_seconds=timeout,
         source_uri=str(wish.client_info.get("source_uri") or "")[:4096],
         root_id=wish.root_id,
         job_queue=wish.job_queue,
         client_info=wish.client_info,
         created_at=moment,
         last_active_at=moment,
+        silent_after=moment + timedelta(seconds=timeout),
         clock=offsets.observe({}, received_ms, wish.sent_at) if wish.sent_at is not None else {},
     )
 
@@ -147,20 +150,11 @@ def _configured_agent_pipe(pipe: Pipe, task_id: str) -> AgentPipe | None:
 
 def find(session_id: str, principal: KeyPrincipal) -> Session | None:
     """The session with its pipe, or None when there is none. Raises Forbidden when the key is not one of its receiver."""
-    number = _parsed(session_id)
-    if number is None:
-        return None
-    session = Session.objects.select_related("pipe__receiver").filter(id=number).first()
+    key = parsed_id(session_id)
+    session = Session.objects.select_related("pipe__receiver").filter(id=key).first() if key else None
     if session is not None and not principal.may_push(session.pipe):
         raise Forbidden("This session belongs to another receiver.", fix="Use the key that opened it.")
     return session
-
-
-def _parsed(session_id: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(session_id)
-    except ValueError:
-        return None
 
 
 def require_live(session: Session | None, unknown: type[Problem] = SessionObsolete) -> Session:
@@ -178,7 +172,8 @@ def require_live(session: Session | None, unknown: type[Problem] = SessionObsole
 
 def has_gone(session: Session) -> bool:
     """True when the session counts as ended though nobody has said so yet: silent too long, or its pipe switched off."""
-    return _is_switched_off(session.pipe) or liveness.is_silent(session, now())
+    last_active = session.last_active_at.timestamp()
+    return _is_switched_off(session.pipe) or liveness.is_silent(session.number, last_active, session.timeout_seconds, now())
 
 
 def _is_switched_off(pipe: Pipe) -> bool:
@@ -208,7 +203,7 @@ def expire(candidates: QuerySet[Session] | None = None) -> int:
     Safe with many callers at once: a conditional UPDATE decides who ends a session.
     """
     candidates = Session.objects.all() if candidates is None else candidates
-    if not _idle(candidates):  # the usual case takes no write lock
+    if not _idle(candidates).exists():  # the usual case takes no write lock
         return 0
     with transaction.atomic():
         return _expire_in_transaction(candidates)
@@ -230,23 +225,19 @@ def end_of_keys(key_ids: Sequence[int]) -> None:
         end(session, Session.EndCause.REVOKED)
 
 
-def _idle(candidates: QuerySet[Session]) -> list[Session]:
+def _idle(candidates: QuerySet[Session]) -> QuerySet[Session]:
     """Those that seem silent by the database alone; Redis may know better."""
-    moment = now()
-    # timeouts differ per session: the shortest one allowed bounds what has to be looked at
-    bound = now_datetime() - timedelta(seconds=settings.FUSTOR_SESSION_TIMEOUT_MIN)
-    idle = list(candidates.filter(ended_at__isnull=True, last_active_at__lt=bound).select_related("pipe"))
-    return [session for session in idle if moment - session.last_active_at.timestamp() > session.timeout_seconds]
+    return candidates.filter(ended_at__isnull=True, silent_after__lt=now_datetime())
 
 
 def _expire_in_transaction(candidates: QuerySet[Session]) -> int:
     moment = now()
-    idle = _idle(candidates)
+    idle = list(_idle(candidates).select_related("pipe"))
     seen = liveness.last_seen(idle)
     expired = []
     for session in idle:
         if moment - seen[session.number] <= session.timeout_seconds:
-            liveness.refresh(session, seen[session.number])
+            beats.refresh(session.number, session.timeout_seconds, seen[session.number])
         elif _mark_ended(session, Session.EndCause.EXPIRED):
             expired.append(session)
     if expired:
