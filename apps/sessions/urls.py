@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.sessions.pages import agents, boards, lists
+from apps.sessions.pages import actions, agents, boards, lists
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
@@ -15,4 +15,11 @@ urlpatterns = [
     path("agents/", agents.agents, name="agents"),
     path("jobs/", lists.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", boards.job, name="job"),
+    path("pipes/<slug:slug>/run/", actions.run_phase, name="run_phase"),
+    path("views/<slug:slug>/scan/", actions.scan, name="scan"),
+    path("views/<slug:slug>/audits/<int:audit_id>/approve/", actions.approve_audit, name="approve_audit"),
+    path("sessions/<int:number>/lead/", actions.hand_over, name="hand_over"),
+    path("sessions/<int:number>/end/", actions.end_session, name="end_session"),
+    path("jobs/<uuid:job_id>/cancel/", actions.cancel_job, name="cancel_job"),
+    path("jobs/<uuid:job_id>/retry/", actions.retry_job, name="retry_job"),
 ]

@@ -37,6 +37,7 @@
       announce(button.dataset.done || "Copied");
     },
     shortcuts: () => document.getElementById("shortcuts").showModal(),
+    ask: (button) => document.getElementById(button.dataset.dialog).showModal(),
     close: (button) => button.closest("dialog").close(),
   };
 

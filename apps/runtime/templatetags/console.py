@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.runtime import clock
+from apps.runtime.console import allowed
 from fustor_schema import paths
 
 register = template.Library()
@@ -163,3 +164,9 @@ def here(context: template.Context, prefix: str) -> bool:
 def anchor(key: str) -> str:
     """A short element id for a path, the same every time."""
     return hashlib.blake2b(paths.to_bytes(key), digest_size=8).hexdigest()
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, verb: str) -> bool:
+    """Whether the reader may do this; buttons that would be refused are not shown."""
+    return allowed(context["request"].user, verb)

@@ -1,0 +1,84 @@
+"""Orders from the console: each reaches its service, says what came of it, and is refused to who may not give it."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+
+from apps.sessions.models import Job, Leadership, Session
+from apps.views.models import Audit
+from tests.console.conftest import Fleet
+
+
+@pytest.fixture
+def admin(db: None, client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("chief"))
+    return client
+
+
+def said(response: object) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))  # type: ignore[attr-defined]  # test client's own
+
+
+def orders(fleet: Fleet) -> list[str]:
+    return [
+        reverse("run_phase", args=[fleet.pipe.slug]),
+        reverse("hand_over", args=[fleet.follower.number]),
+        reverse("end_session", args=[fleet.leader.number]),
+        reverse("cancel_job", args=[fleet.running.pk]),
+        reverse("retry_job", args=[fleet.failed.pk]),
+        reverse("scan", args=[fleet.view.slug]),
+    ]
+
+
+def test_a_viewer_may_look_but_give_no_order(fleet: Fleet, reader: Client) -> None:
+    for url in orders(fleet):
+        assert reader.post(url).status_code == 403, url
+    assert "Audit now" not in reader.get(reverse("pipe", args=[fleet.pipe.slug])).content.decode()
+    assert Session.objects.filter(ended_at=None).count() == 2
+
+
+def test_orders_are_no_links(fleet: Fleet, admin: Client) -> None:
+    for url in orders(fleet):
+        assert admin.get(url).status_code == 405, url
+
+
+def test_ending_a_session_ends_it_and_says_so(fleet: Fleet, admin: Client) -> None:
+    response = admin.post(reverse("end_session", args=[fleet.leader.number]))
+    fleet.leader.refresh_from_db()
+    assert fleet.leader.end_cause == Session.EndCause.ENDED
+    assert fleet.leader.task_id in said(response)
+
+
+def test_leadership_is_handed_to_the_chosen_session(fleet: Fleet, admin: Client) -> None:
+    admin.post(reverse("hand_over", args=[fleet.follower.number]))
+    term = Leadership.objects.get(tree=fleet.tree)
+    assert term.session_id == fleet.follower.number
+    assert term.epoch == 4
+
+
+def test_cancelling_a_job_asks_for_its_end(fleet: Fleet, admin: Client) -> None:
+    admin.post(reverse("cancel_job", args=[fleet.running.pk]))
+    fleet.running.refresh_from_db()
+    assert fleet.running.cancel_requested or fleet.running.state == Job.State.CANCELLED
+
+
+def test_what_cannot_be_done_is_said_in_words(fleet: Fleet, admin: Client) -> None:
+    response = admin.post(reverse("cancel_job", args=[fleet.failed.pk]))
+    assert "already" in said(response)
+    response = admin.post(reverse("run_phase", args=[fleet.pipe.slug]), {"kind": "audit"})
+    assert "protocol 2" in said(response)
+
+
+def test_a_scan_becomes_a_job_with_the_name_of_who_asked(fleet: Fleet, admin: Client) -> None:
+    response = admin.post(reverse("scan", args=[fleet.view.slug]) + "?path=/runs")
+    job = Job.objects.get(kind=Job.Kind.SCAN)
+    assert (job.path, job.actor, job.trigger) == ("/runs", "chief", Job.Trigger.PERSON)
+    assert response["Location"].endswith("/tree/?path=/runs")
+
+
+def test_an_audit_that_holds_nothing_cannot_be_approved(fleet: Fleet, admin: Client) -> None:
+    audit = Audit.objects.create(tree=fleet.tree, epoch=3, session=fleet.leader.number, state=Audit.State.COMPLETE, started_at=1)
+    response = admin.post(reverse("approve_audit", args=[fleet.view.slug, audit.pk]))
+    assert "holds no deletions" in said(response)
