@@ -1,5 +1,6 @@
 """ASGI entry: HTTP of programs and of people to Django, websockets to the consumers of apps.sessions."""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
@@ -21,3 +22,9 @@ application = ProtocolTypeRouter(
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
+
+# What is loaded by now lives for ever, and a batch makes tens of thousands of short-lived rows: the collector's defaults would
+# look through all of it some fifty times a batch (measured: 15 % of the time of ingestion).
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)

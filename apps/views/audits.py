@@ -4,12 +4,10 @@
 Everything runs inside the caller's transaction with the tree locked.
 """
 
-import time
 from typing import Any
 
-from apps.runtime import clock
 from apps.runtime.problems import Conflict
-from apps.views import removals
+from apps.views import process, removals
 from apps.views.arbiter import save_tree
 from apps.views.brake import is_too_much
 from apps.views.claims import Origin, Said
@@ -23,7 +21,6 @@ from fustor_schema import paths
 from fustor_schema.sources import MessageSource, SourceType
 from fustor_schema.wire import Batch, FsRow
 
-_imported_at = time.monotonic()
 _REMOVED_AT_ONCE = 5_000
 NOT_MOUNTED = "the source root lists nothing: is it mounted?"
 
@@ -146,21 +143,17 @@ def _open(tree: Tree, origin: Origin, audit_id: str, started_ms: int, now_ms: in
         session=origin.session,
         started_at=min(started_ms, now_ms),
         opened_at=now_ms,
+        opened_mark=process.mark(),
     )
 
 
 def _open_audit(tree: Tree, now_ms: int) -> Audit | None:
     """The open audit. One that was opened before this process started is aborted: what was under way then may be lost (R14)."""
     audit = Audit.objects.filter(tree=tree, state=Audit.State.OPEN).first()
-    if audit is not None and audit.opened_at < process_started_ms():
+    if audit is not None and process.restarted_since(audit.opened_mark):
         _finish(audit, Audit.State.ABORTED, "the server restarted", now_ms)
         return None
     return audit
-
-
-def process_started_ms() -> int:
-    """When this process loaded the engine, in server ms."""
-    return int((clock.now() - (time.monotonic() - _imported_at)) * 1000)
 
 
 def _is_tail_of_aborted(tree: Tree, origin: Origin, audit_id: str | None) -> bool:
