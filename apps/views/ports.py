@@ -57,6 +57,14 @@ class PersonPrincipal(Protocol):
         ...
 
 
+class WatchedUntil(Protocol):
+    """Until when the session with this number surely heard every change of its source (R49)."""
+
+    def __call__(self, session: int) -> float | None:
+        """Server seconds of its last sign of life, if it lives and hears changes in realtime; else None."""
+        ...
+
+
 def _no_scan(view: View, path: str, recursive: bool, actor: str) -> str:
     raise Unavailable("No part of this server can run scans.", code="no_scanner", retry_after=30)
 
@@ -85,6 +93,10 @@ def _no_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
     return {}
 
 
+def _not_watched(session: int) -> float | None:
+    return None
+
+
 @dataclass(slots=True)
 class Ports:
     """The plugs. Set once, in AppConfig.ready() of the app that fills them."""
@@ -92,6 +104,7 @@ class Ports:
     request_scan: RequestScan = field(default=_no_scan)
     pending_scan: PendingScan = field(default=_no_pending_scan)
     session_labels: SessionLabels = field(default=_no_labels)
+    watched_until: WatchedUntil = field(default=_not_watched)
     person: PersonPrincipal = field(default=_Nobody)
 
 

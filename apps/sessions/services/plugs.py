@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from apps.pipes.ports import when_keys_revoked
 from apps.sessions.models import Session
-from apps.sessions.services import scans, sessions
+from apps.sessions.services import liveness, scans, sessions
 from apps.views.ports import SessionLabel, ports
 
 
@@ -14,7 +14,14 @@ def connect() -> None:
     ports.request_scan = scans.request_scan
     ports.pending_scan = scans.pending_scan
     ports.session_labels = session_labels
+    ports.watched_until = watched_until
     when_keys_revoked(sessions.end_of_keys)
+
+
+def watched_until(session: int) -> float | None:
+    """When the session with this number last showed a sign of life, if it lives and hears changes in realtime; one query."""
+    found = Session.objects.filter(number=session, ended_at__isnull=True, can_realtime=True).first()
+    return None if found is None else liveness.last_seen([found])[session]
 
 
 def session_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from apps.runtime.problems import NotFound
+from apps.runtime.problems import Invalid, NotFound
 from apps.views.models import Tree
 from apps.views.queries import sql
 from apps.views.queries.nodes import DirectoryNode, Namer, Node
@@ -47,6 +47,16 @@ def absent(key: str) -> NotFound:
         code="path_not_found",
         fix="Ask `explain` for this path why it is not there.",
     )
+
+
+def directory_at(tree: Tree, key: str) -> sql.Row:
+    """The row of the directory at a path. Raises NotFound, and Invalid when something else is there."""
+    row = directory_row(tree, key)
+    if row is not None:
+        return row
+    if file_row(tree, key) is not None:
+        raise Invalid(f"{paths.display(key)} is no directory.", field="path", fix="Ask for the directory it is in.")
+    raise absent(key)
 
 
 def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]:

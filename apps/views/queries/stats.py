@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
-
 from apps.views import clock as watermark
 from apps.views import freshness
 from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
-from apps.views.queries import lookup, sql
+from apps.views.ports import ports
+from apps.views.queries import lookup
+from apps.views.queries.oldest import oldest_below
 from apps.views.queries.within import within
 from fustor_schema import paths
 
@@ -23,13 +23,11 @@ def stats_answer(tree: Tree, key: str, now: float) -> dict[str, Any]:
 
 
 def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
-    """What `stats` answers for the directory at a path (its subtree, itself excluded). Raises NotFound.
+    """What `stats` answers for the directory at a path (its subtree, itself excluded). Raises NotFound, Invalid.
 
     `staleness_seconds`: now − last verification of the scope. `latency_ms`: event observed → visible.
     """
-    row = lookup.directory_row(tree, key)
-    if row is None:
-        raise lookup.absent(key)
+    row = lookup.directory_at(tree, key)
     _, _, _, files, directories, size, _ = row[:7]
     open_spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
     return {
@@ -39,8 +37,8 @@ def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
         "total_directories": directories,
         "total_size": size,
         "latency_ms": tree.last_event_latency_ms or 0.0,
-        "staleness_seconds": staleness(tree, now),
-        "oldest_item_path": oldest(tree, key),
+        "staleness_seconds": staleness(tree, key, now),
+        "oldest_item_path": oldest_below(tree, key, directories),
         "has_blind_spot": open_spots.exists(),
         "suspect_file_count": within(Suspect.objects.filter(tree=tree), key).count(),
         "logical_now": watermark.logical_now(tree.clock, now),
@@ -53,25 +51,29 @@ def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
     }
 
 
-def staleness(tree: Tree, now: float) -> float | None:
-    """Seconds since anything last verified the tree; None when nothing ever did."""
-    last = freshness.as_of(tree)
-    return None if last is None else max(0.0, now - last)
+def staleness(tree: Tree, key: str, now: float) -> float | None:
+    """Seconds since a path was last verified (R49); None when it never was.
 
-
-def oldest(tree: Tree, key: str) -> str | None:
-    """The directory below a path whose mtime is the oldest."""
-    low, high = sql.below(key)
-    row = sql.fetch_one(
-        f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s AND mtime IS NOT NULL "
-        "ORDER BY mtime, path LIMIT 1",
-        (tree.pk, low, high),
-    )
-    return None if row is None else paths.display(row[0])
+    A live leader that hears changes verifies all the time; what an open gap touches counts from before the gap.
+    """
+    verified = freshness.as_of(tree)
+    if tree.leader_session is not None and not tree.source_lost:
+        watched = ports.watched_until(tree.leader_session)
+        verified = max((time for time in (verified, watched) if time is not None), default=None)
+    gaps = [gap.opened_at / 1000 for gap in _gaps_touching(tree, key)]
+    if verified is None:
+        return None
+    return max(0.0, now - min([verified, *gaps]))
 
 
 def unverified_scopes(tree: Tree, key: str) -> list[dict[str, Any]]:
     """Open gaps that lie in the subtree or cover it, at most 100 (R37)."""
-    gaps: QuerySet[Gap] = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at")[:1000]
-    touching = [gap for gap in gaps if paths.is_within(gap.path, key) or paths.is_within(key, gap.path)]
-    return [{"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000} for gap in touching[:100]]
+    return [
+        {"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000}
+        for gap in _gaps_touching(tree, key)[:100]
+    ]
+
+
+def _gaps_touching(tree: Tree, key: str) -> list[Gap]:
+    gaps = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at")[:1000]
+    return [gap for gap in gaps if paths.is_within(gap.path, key) or paths.is_within(key, gap.path)]

@@ -38,10 +38,8 @@ AGES: tuple[tuple[str, float], ...] = (
 
 
 def by_owner(tree: Tree, key: str) -> dict[str, Any]:
-    """Files and bytes per uid below a directory, most bytes first; what carries no uid is `unowned`. Raises NotFound."""
-    row = lookup.directory_row(tree, key)
-    if row is None:
-        raise lookup.absent(key)
+    """Files and bytes per uid below a directory, most bytes first; what carries no uid is `unowned`. Raises NotFound, Invalid."""
+    row = lookup.directory_at(tree, key)
     directory, files, size = row[0], row[3], row[5]
     totals = OwnerTotal.objects.filter(directory_id=directory).order_by("-bytes", "uid").values_list("uid", "files", "bytes")
     owners = [{"uid": uid, "files": count, "bytes": total} for uid, count, total in totals[:MAX_OWNERS]]
@@ -61,8 +59,7 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
 
     `next_cursor`: the time of one request was up; add the next answer's figures to these.
     """
-    if lookup.directory_row(tree, key) is None:
-        raise lookup.absent(key)
+    lookup.directory_at(tree, key)
     cursor = cursors.resume(cursor_text, tree, cursors.question_of("usage", key))
     deadline = time.monotonic() + budget_seconds
     storage_now = watermark.logical_now(tree.clock, now)
