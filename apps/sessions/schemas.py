@@ -74,6 +74,7 @@ class HeartbeatRequest(Request):
 
     can_realtime: bool = False
     agent_status: dict[str, Any] | None = None
+    job_queue: bool | None = Field(default=None, description="NEW: whether it consumes the Celery queue agent.<agent id>")
     command_reports: list[CommandReport] = Field(default=[], description="NEW: acknowledgement of commands")
 
 

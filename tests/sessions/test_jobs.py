@@ -282,6 +282,21 @@ def test_a_queued_job_that_nobody_leases_goes_out_as_a_command(scan: Callable[..
     assert Command.objects.get().job_id == job.id
 
 
+def test_a_job_whose_command_ended_without_anyone_taking_it_is_sent_once_more(
+    scan: Callable[..., Job], leader: Session, django_capture_on_commit_callbacks: Callable[..., object]
+) -> None:
+    job = scan()
+    for attempt in (1, 2):
+        (order,) = commands.deliver(leader)
+        assert (order["job_id"], job.attempt) == (str(job.id), attempt)
+        commands.acknowledge(leader, [(order["id"], "FAILED", {}, "no process could be started")])
+        with django_capture_on_commit_callbacks(execute=True):
+            assert leases.recover() == 1
+        job.refresh_from_db()
+    assert job.state == "FAILED"
+    assert "no process could be started" in job.error
+
+
 def test_two_phases_never_run_at_once(site: Site, leader: Session) -> None:
     phases.run_now(site.pipe, Job.Kind.AUDIT, "ada")
     with pytest.raises(Conflict, match="under way"):

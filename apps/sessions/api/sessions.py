@@ -112,6 +112,7 @@ def _heartbeat(principal: KeyPrincipal, session_id: str, said: HeartbeatRequest)
         heartbeats.Beat(
             can_realtime=said.can_realtime,
             agent_status=said.agent_status or {},
+            job_queue=said.job_queue,
             acknowledged=tuple((report.id, report.state, report.result, report.error) for report in said.command_reports),
         ),
     )

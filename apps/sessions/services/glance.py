@@ -15,6 +15,7 @@ from apps.sessions.models import Session
 
 _SESSION = """
 SELECT s.number, s.pipe_id, s.agent_name, s.timeout_seconds, s.last_active_at, s.ended_at, s.can_realtime, s.state, s.agent_status,
+       s.job_queue,
        p.enabled AND r.enabled,
        COALESCE((SELECT MAX(l.epoch) FROM fustor_sessions_leadership l WHERE l.session_id = s.number), 0),
        EXISTS (SELECT 1 FROM fustor_sessions_command c WHERE c.session_id = s.number AND c.state IN ('QUEUED', 'LEASED'))
@@ -47,6 +48,7 @@ class Glance:
     can_realtime: bool
     state: int
     agent_status: dict[str, Any]
+    job_queue: bool
     pipe_is_on: bool
     epoch: int
     has_commands: bool
@@ -64,7 +66,7 @@ def at_session(session_id: str) -> Glance | None:
 
 
 def _glance(row: tuple[Any, ...]) -> Glance:
-    number, pipe_id, agent_name, timeout, active, ended, can_realtime, state, status, is_on, epoch, has_commands = row
+    number, pipe_id, agent_name, timeout, active, ended, can_realtime, state, status, queue, is_on, epoch, has_commands = row
     return Glance(
         number=number,
         pipe_id=pipe_id,
@@ -75,6 +77,7 @@ def _glance(row: tuple[Any, ...]) -> Glance:
         can_realtime=bool(can_realtime),
         state=state,
         agent_status=json.loads(status),
+        job_queue=bool(queue),
         pipe_is_on=bool(is_on),
         epoch=epoch,
         has_commands=bool(has_commands),

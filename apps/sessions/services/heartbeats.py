@@ -23,11 +23,12 @@ from fustor_schema.sources import Role
 
 @dataclass(frozen=True)
 class Beat:
-    """What the agent says. `acknowledged`: (command id, state, result, error)."""
+    """What the agent says. `acknowledged`: (command id, state, result, error); `job_queue`: whether it consumes its Celery queue."""
 
     can_realtime: bool = False
     agent_status: dict[str, Any] = field(default_factory=dict)
     acknowledged: tuple[tuple[str, str, dict[str, Any], str], ...] = ()
+    job_queue: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def heartbeat(principal: KeyPrincipal, session_id: str, said: Beat) -> Pulse:
         assert seen is not None
     report = Report(said.can_realtime, _state(said.agent_status), said.agent_status)
     liveness.beat(seen, now(), report)
+    if said.job_queue is not None and said.job_queue != seen.job_queue:
+        Session.objects.filter(number=seen.number).update(job_queue=said.job_queue)
     epoch = seen.epoch or _epoch_after_failover(seen)
     return Pulse(
         role=Role.LEADER if epoch else Role.FOLLOWER,

@@ -6,10 +6,10 @@ The broker took 95 s to give back a killed worker's message; so our leases decid
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from apps.runtime.clock import now_datetime
-from apps.sessions.models import Job
+from apps.sessions.models import Command, Job
 from apps.sessions.services import jobs
 from apps.sessions.services.scans import leader_of
 
@@ -31,7 +31,11 @@ def _lost() -> list[Job]:
     lease_lost = Q(state__in=(Job.State.LEASED, Job.State.RUNNING), lease_until__lte=moment)
     too_late = Q(deadline__lte=moment)
     orphaned = Q(session__isnull=True) | Q(session__ended_at__isnull=False)
-    lost = Job.objects.filter(lease_lost | too_late | orphaned, state__in=Job.OPEN)
+    # its command is over and the job was never taken: the agent could not start it
+    dropped = Q(state=Job.State.QUEUED, delivery=Job.Delivery.COMMAND) & ~Exists(
+        Command.objects.filter(job=OuterRef("pk"), finished_at__isnull=True)
+    )
+    lost = Job.objects.filter(lease_lost | too_late | orphaned | dropped, state__in=Job.OPEN)
     return list(lost.select_related("session__pipe", "tree__view", "pipe"))
 
 
@@ -43,10 +47,18 @@ def _recover_one(job: Job) -> bool:
         return jobs.finish(job, Job.State.EXPIRED, error="Not finished before its deadline.")
     if job.session is None or job.session.ended_at is not None:
         return _without_session(job)
+    reason = _why_lost(job)
     if job.attempt >= MOST_ATTEMPTS:
-        return jobs.finish(job, Job.State.FAILED, error=f"Its worker {job.worker or '(unnamed)'} was lost, for the second time.")
-    jobs.requeue(job, job.session, f"The worker {job.worker or '(unnamed)'} was lost.")
+        return jobs.finish(job, Job.State.FAILED, error=f"{reason} It was the second attempt.")
+    jobs.requeue(job, job.session, reason)
     return True
+
+
+def _why_lost(job: Job) -> str:
+    if job.state != Job.State.QUEUED:
+        return f"The worker {job.worker or '(unnamed)'} was lost."
+    said = job.commands.exclude(error="").values_list("error", flat=True).first()
+    return f"The agent never took it: {said}" if said else "The agent never took it."
 
 
 def _without_session(job: Job) -> bool:
