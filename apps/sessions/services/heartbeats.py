@@ -23,7 +23,7 @@ from fustor_schema.sources import Role
 
 @dataclass(frozen=True)
 class Beat:
-    """What the agent says. `acknowledged`: (command id, state, result, error); `job_queue`: whether it consumes its Celery queue."""
+    """What the agent says. `acknowledged`: (command id, state, result, error); `job_queue`: it consumes its Celery queue."""
 
     can_realtime: bool = False
     agent_status: dict[str, Any] = field(default_factory=dict)
