@@ -48,6 +48,11 @@ class Failures:
             if self._count(f"auth-failures:{window}:{subject}") >= settings.FUSTOR_AUTH_FAILURES_PER_MINUTE:
                 self.refused_until[subject] = float((window + 1) * WINDOW_SECONDS)
 
+    def forget(self) -> None:
+        """Forget everything that this process counted."""
+        self.counted.clear()
+        self.refused_until.clear()
+
     def _count(self, name: str) -> int:
         try:
             cache.add(name, 0, timeout=2 * WINDOW_SECONDS)

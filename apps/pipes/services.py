@@ -13,12 +13,13 @@ from apps.pipes import audit, keys
 from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.config.document import KINDS, Document, Entry, from_plain, to_plain
-from apps.pipes.config.faults import Fault, refuse
+from apps.pipes.config.faults import Fault, as_problem
 from apps.pipes.config.plan import Plan
 from apps.pipes.config.render import render
 from apps.pipes.models import ApiKey, Pipe, Revision
 from apps.runtime import clock, hints
 from apps.runtime.problems import Conflict, Invalid, NotFound
+from apps.runtime.shape import reason_and_place
 
 LONGEST_OVERLAP_SECONDS = 30 * 86400
 Outcome = tuple[Plan, Revision | None]
@@ -61,11 +62,11 @@ def document_with(kind: str, ident: str, fields: dict[str, Any]) -> Document:
     try:
         return from_plain({kind: {ident: fields}}, Document)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$.")
-        field = where.rstrip("`").partition("[...]")[2].lstrip(".")
-        place = f"{kind}.{ident}" + (f".{field}" if field else "")
-        refuse([Fault(place, f"{reason}.", f"Fields are {', '.join(KINDS[kind].__struct_fields__)}.")])
-        raise
+        reason, place = reason_and_place(error)
+        field = place.partition("[...]")[2].lstrip(".")
+        where = f"{kind}.{ident}.{field}" if field else f"{kind}.{ident}"
+        fix = f"Fields are {', '.join(KINDS[kind].__struct_fields__)}."
+        raise as_problem([Fault(where, reason, fix)]) from error
 
 
 @transaction.atomic

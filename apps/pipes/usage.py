@@ -31,6 +31,11 @@ def note(key_id: int) -> None:
         log.warning("last use of a key not noted", key_id=key_id, error=type(error).__name__)
 
 
+def forget() -> None:
+    """Forget what this process noted, so that the next use of each key is noted again."""
+    _noted.clear()
+
+
 def write_down() -> int:
     """Move the notes into the keys' `last_used_at`; gives how many keys moved on. Run every minute by a task."""
     keys = list(ApiKey.objects.filter(revoked_at=None).only("pk", "last_used_at"))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from apps.runtime.problems import Invalid
+from apps.runtime.shape import reason_and_place
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Driver:
         try:
             return msgspec.convert(settings, self.settings)
         except msgspec.ValidationError as error:
-            reason, _, where = str(error).partition(" - at `$.")
+            reason, place = reason_and_place(error)
             fields = ", ".join(self.settings.__struct_fields__)
             fix = f"Settings of driver {self.name!r}: {fields}."
-            raise Invalid(f"{reason}.", field=where.rstrip("`") or None, fix=fix) from error
+            raise Invalid(reason, field=place or None, fix=fix) from error
 
 
 def installed(group: str, built_in: tuple[Driver, ...]) -> dict[str, Driver]:

@@ -13,6 +13,7 @@ from apps.pipes.config.document import Document, from_plain
 from apps.pipes.models import Draft, Revision
 from apps.pipes.permissions import Verb
 from apps.runtime.problems import Invalid
+from apps.runtime.shape import reason_and_place
 
 router = Router()
 
@@ -85,8 +86,8 @@ def put_draft(request: HttpRequest, body: DraftIn) -> dict[str, Any]:
     try:
         document = from_plain(body.document, Document)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$.")
-        raise Invalid(f"{reason}.", field=f"document.{where.rstrip('`')}" if where else "document") from error
+        reason, place = reason_and_place(error)
+        raise Invalid(reason, field=f"document.{place}" if place else "document") from error
     return _draft_out(history.save_draft(actor.name, document, body.base))
 
 

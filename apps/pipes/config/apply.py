@@ -189,7 +189,7 @@ def _write_keys(document: Document, secrets: dict[str, Fingerprint]) -> None:
     present = {key.ref: key for key in ApiKey.objects.filter(kind__in=(KeyKind.RECEIVER, KeyKind.QUERY), all_views=False)}
     keys.revoke(_unlisted(present.values(), bindings), ApiKey.Revocation.REMOVED)
     for ref, binding in bindings.items():
-        _bind(_with_secret(present.get(ref) or ApiKey(ref=ref, origin=ApiKey.Origin.IMPORTED), secrets.get(ref)), binding)
+        _bind(present.get(ref) or _new_key(ref, secrets.get(ref)), binding)
     keys.forget()
 
 
@@ -197,15 +197,19 @@ def _unlisted(present: Iterable[ApiKey], bindings: dict[str, _Binding]) -> list[
     return [key for key in present if key.revoked_at is None and key.ref not in bindings]
 
 
-def _with_secret(key: ApiKey, secret: Fingerprint | None) -> ApiKey:
-    """The key with the secret that came along. Without one a new key only holds the place of its reference: none fits it."""
-    if key.digest and not key.is_unset:
-        return key
-    if secret is None:
-        key.prefix, key.last_four, key.digest = "unset", "", f"{UNSET}{key.ref}"
-    else:
-        key.prefix, key.last_four, key.digest = secret.prefix, secret.last_four, secret.digest
-    return key
+def fill_in(secrets: dict[str, Fingerprint]) -> None:
+    """Give keys of which only the reference was known the secrets that came along. The document stays the same."""
+    for key in ApiKey.objects.filter(ref__in=secrets, digest__startswith=UNSET):
+        kept = secrets[key.ref]
+        key.prefix, key.last_four, key.digest = kept.prefix, kept.last_four, kept.digest
+        key.save(update_fields=["prefix", "last_four", "digest"])
+
+
+def _new_key(ref: str, secret: Fingerprint | None) -> ApiKey:
+    """A key as read from YAML; without its secret it only holds the place of its reference, and no secret fits it."""
+    kept = secret or Fingerprint(digest=f"{UNSET}{ref}", prefix="unset", last_four="")
+    origin = ApiKey.Origin.IMPORTED
+    return ApiKey(ref=ref, origin=origin, prefix=kept.prefix, last_four=kept.last_four, digest=kept.digest)
 
 
 def _bind(key: ApiKey, binding: _Binding) -> None:

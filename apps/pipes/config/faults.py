@@ -1,6 +1,6 @@
 """What reading and checking found: faults stop the change, notices only tell. Shown by commands, API and pages alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from apps.runtime.problems import Invalid
@@ -30,12 +30,15 @@ class Notice:
 
 
 def refuse(faults: Iterable[Fault]) -> None:
-    """Raise Invalid naming the first fault, with all of them in `faults`; nothing when there are none."""
-    found = list(faults)
-    if not found:
-        return
+    """Raise Invalid with all of the faults; nothing when there are none."""
+    if found := list(faults):
+        raise as_problem(found)
+
+
+def as_problem(found: Sequence[Fault]) -> Invalid:
+    """One or more faults as the problem to raise: it names the first, all of them are in `faults`."""
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    raise Invalid(
+    return Invalid(
         f"{found[0].where}: {found[0].what}{more}",
         code="invalid_configuration",
         field=found[0].where,

@@ -12,6 +12,7 @@ from apps.pipes.config.faults import Notice, refuse
 from apps.pipes.config.normalise import Notes, Plain, normalise
 from apps.pipes.config.secrets import Secrets
 from apps.pipes.hashing import Fingerprint
+from apps.runtime.shape import reason_and_place
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def _typed(sections: Plain, notes: Notes) -> Document:
         # checks the ids; the objects are typed already
         return from_plain(msgspec.to_builtins(typed), Document)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at ")
-        notes.fault(where.strip("`$.") or "ids", f"{reason}.", "Ids are letters, digits, `_`, `-` and `.`.")
+        reason, place = reason_and_place(error)
+        notes.fault(place or "configuration", reason, "Ids are letters, digits, `_`, `-` and `.`.")
         return Document()
 
 
@@ -77,7 +78,7 @@ def _typed_section(kind: str, objects: dict[str, Any], notes: Notes) -> dict[str
         try:
             typed[ident] = from_plain(fields, KINDS[kind])
         except msgspec.ValidationError as error:
-            reason, _, where = str(error).partition(" - at `$.")
-            place = f"{kind}.{ident}" + (f".{where.rstrip('`')}" if where else "")
-            notes.fault(place, f"{reason}.", f"Fields are {', '.join(KINDS[kind].__struct_fields__)}.")
+            reason, place = reason_and_place(error)
+            where = f"{kind}.{ident}.{place}" if place else f"{kind}.{ident}"
+            notes.fault(where, reason, f"Fields are {', '.join(KINDS[kind].__struct_fields__)}.")
     return typed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from django.db import connection, transaction
 
 from apps.pipes import agents, audit
-from apps.pipes.config.apply import apply
+from apps.pipes.config.apply import apply, fill_in
 from apps.pipes.config.canonical import canonical
 from apps.pipes.config.check import faults_of
 from apps.pipes.config.document import Document, to_plain
@@ -70,6 +70,7 @@ def change(
     _serialise()
     _check_expected(expected)
     plan = preview(wanted)
+    fill_in(wanted.secrets)
     if not plan.changes_anything:
         return plan, None
     before = render()

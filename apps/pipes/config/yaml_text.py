@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from apps.pipes.config.faults import Fault, refuse
+from apps.pipes.config.faults import Fault, as_problem, refuse
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LONGEST_TEXT = 8 * 1024 * 1024
@@ -35,19 +35,20 @@ class _Loader(yaml.SafeLoader):
 def load(text: str, where: str, variables: Mapping[str, str]) -> dict[str, Any]:
     """The mapping that a YAML text holds, with `${NAME}` replaced from `variables`. Raises Invalid naming file and line."""
     if len(text) > LONGEST_TEXT:
-        refuse([Fault(where, f"The text is longer than {LONGEST_TEXT} characters.", "Split it.")])
+        raise as_problem([Fault(where, f"The text is longer than {LONGEST_TEXT} characters.", "Split it.")])
     try:
         loaded = yaml.load(_with_variables(text, where, variables), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}" if mark else where
-        refuse([Fault(place, f"Not valid YAML: {error.problem}.", "Mend this line.")])
+        raise as_problem([Fault(place, f"Not valid YAML: {error.problem}.", "Mend this line.")]) from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        refuse([Fault(where, f"Not valid YAML: {error}.", "Mend the text.")])
+        raise as_problem([Fault(where, f"Not valid YAML: {error}.", "Mend the text.")]) from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        refuse([Fault(where, "The text must be a mapping of sections.", "Start with `receivers:`, `views:` or `pipes:`.")])
+        fix = "Start with `receivers:`, `views:` or `pipes:`."
+        raise as_problem([Fault(where, "The text must be a mapping of sections.", fix)])
     return {str(key): value for key, value in loaded.items()}
 
 
