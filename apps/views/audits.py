@@ -193,8 +193,8 @@ def _look_at_childless(tree: Tree, audit: Audit, now_ms: int) -> None:
     elif tree.source_lost == NOT_MOUNTED and listings.lists_children(audit.pk, tree.pk, paths.ROOT):
         tree.source_lost = ""
     tree.save(update_fields=("source_lost",))
-    again = dict.fromkeys(empty - {paths.ROOT}, ("an audit says it changed and lists nothing", True))
-    memory.write_rechecks(tree.pk, again, now_ms)
+    again = dict.fromkeys(empty - {paths.ROOT}, ("an audit says it changed and lists nothing", True, now_ms))
+    memory.write_rechecks(tree.pk, again)
 
 
 def _judge(tree: Tree, audit: Audit, origin: Origin, now_ms: int) -> Audit:

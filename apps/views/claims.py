@@ -10,7 +10,8 @@ class Origin:
     """The session that a batch comes from, as the ingestion service knows it inside the batch's transaction.
 
     `session` is Session.number. `epoch` is the tree's epoch while the session leads it, else 0 (R22).
-    Server ms = capture ms of the agent + `clock_offset_ms`, within `clock_error_ms` (R3).
+    Server ms = capture ms of the agent + `clock_offset_ms`, within `clock_error_ms` (R3). `attr_cache_ms`: how long its mount may
+    show an old listing (0 on a local disk); None when it did not say: the view's setting counts (R13).
     """
 
     session: int
@@ -23,6 +24,7 @@ class Origin:
     epoch: int = 0
     clock_offset_ms: float = 0.0
     clock_error_ms: float = 0.0
+    attr_cache_ms: int | None = None
 
     @property
     def is_native(self) -> bool:

@@ -32,7 +32,7 @@ class Context:
         view = tree.view
         self.tree, self.working, self.origin, self.outcome, self.audit = tree, working, origin, outcome, audit
         self.now_ms, self.now = working.now_ms, working.now_ms / 1000
-        self.bound_ms = int(view.attr_cache_bound * 1000)
+        self.bound_ms = _bound_ms(view.attr_cache_bound, origin.attr_cache_ms)
         self.threshold = view.hot_file_threshold
         self.logical_now = view_clock.logical_now(tree.clock, self.now)
         self.hot_after = self.logical_now - self.threshold
@@ -69,12 +69,12 @@ class Context:
             refusal = (path, self.now_ms, said.observed_at, said.session, said.source.value, int(decision.rule), decision.reason)
             self.remains.refusals.append(refusal)
         if decision.recheck:
-            self.recheck(path, decision.reason)
+            self.recheck(path, decision.reason, in_ms=self.bound_ms)
 
-    def recheck(self, path: str, reason: str, *, recursive: bool = False) -> None:
-        """Have a path looked at again."""
+    def recheck(self, path: str, reason: str, *, recursive: bool = False, in_ms: int = 0) -> None:
+        """Have a path looked at again, not before `in_ms` (a look inside the window would prove as little)."""
         if len(self.remains.rechecks) < _MAX_RECHECKS:
-            self.remains.rechecks[path] = (reason, recursive)
+            self.remains.rechecks[path] = (reason, recursive, self.now_ms + in_ms)
 
     def reject_for_room(self, number: int, index: int) -> None:
         """A row that the view has no room for: an explicit reject, never a silent drop (R54)."""
@@ -128,6 +128,12 @@ def known_file(stored: FileRow) -> Known:
 def known_folder(folder: Folder) -> Known:
     """What decided a directory last."""
     return Known(folder.observed_at, folder.session, bool(folder.flags & REALTIME))
+
+
+def _bound_ms(of_view: float, of_mount: int | None) -> int:
+    """How old a listing of this session may be: what its mount says, at most what the view allows (R13)."""
+    bound = int(of_view * 1000)
+    return bound if of_mount is None else min(bound, of_mount)
 
 
 def _room(max_nodes: int | None, root: Folder) -> int:

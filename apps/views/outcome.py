@@ -38,7 +38,7 @@ class Remains:
 
     suspects: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
     blind_spots: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
-    rechecks: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    rechecks: dict[str, tuple[str, bool, int]] = field(default_factory=dict)
     refusals: list[tuple[Any, ...]] = field(default_factory=list)
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     removed_subtrees: list[str] = field(default_factory=list)

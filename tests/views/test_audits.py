@@ -1,5 +1,7 @@
 """Audit scenarios on the engine with an old client: groups 4 and 7."""
 
+from dataclasses import replace
+
 import pytest
 
 from apps.runtime.problems import Conflict
@@ -70,7 +72,17 @@ def test_s051_s052_a_file_made_inside_the_window_is_kept_and_looked_at(bench: Be
     bench.clock.advance(seconds_before)
     bench.audit(agent, d("/d", 200.0), f("/d/a"))
     assert "/d/n" in bench.names()
-    assert [recheck.path for recheck in Recheck.objects.all()] == ["/d/n"]
+    recheck = Recheck.objects.get()
+    assert (recheck.path, recheck.wanted_at) == ("/d/n", bench.now_ms + 60_000)
+
+
+def test_r13_a_mount_without_a_cache_needs_no_window(bench: Bench) -> None:
+    agent = replace(bench.session(), attr_cache_ms=0)
+    bench.sn(agent, d("/d"), f("/d/a"), end=True)
+    bench.rt(agent, f("/d/n"))
+    bench.clock.advance(0.1)
+    bench.audit(agent, d("/d", 200.0), f("/d/a"))
+    assert bench.names() == {"/d", "/d/a"}
 
 
 def test_r13_outside_the_window_the_listing_counts(bench: Bench) -> None:

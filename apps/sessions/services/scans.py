@@ -81,7 +81,7 @@ def _create(tree: Tree, leader: Session, order: jobs.Order) -> Job:
 
 def ask_rechecks() -> int:
     """Turn what the rules want looked at again into scans, a few at a time; how many were asked for."""
-    due = Recheck.objects.exclude(asked_at__gt=now_ms() - RECHECK_AGAIN_MS)
+    due = Recheck.objects.filter(wanted_at__lte=now_ms()).exclude(asked_at__gt=now_ms() - RECHECK_AGAIN_MS)
     trees = Tree.objects.filter(pk__in=due.values("tree"), leader_session__isnull=False).select_related("view")
     return sum(_ask_for_tree(tree) for tree in trees)
 
@@ -90,7 +90,7 @@ def _ask_for_tree(tree: Tree) -> int:
     leader = leader_of(tree)
     if leader is None:
         return 0
-    wanted = Recheck.objects.filter(tree=tree).exclude(asked_at__gt=now_ms() - RECHECK_AGAIN_MS)
+    wanted = Recheck.objects.filter(tree=tree, wanted_at__lte=now_ms()).exclude(asked_at__gt=now_ms() - RECHECK_AGAIN_MS)
     asked = 0
     with transaction.atomic():
         for recheck in _broadest_first(list(wanted.order_by("wanted_at")[: 10 * RECHECKS_AT_ONCE]))[:RECHECKS_AT_ONCE]:

@@ -78,7 +78,10 @@ class AuditAbsence(Listed):
 
 
 class Recheck(models.Model):
-    """A path that the rules want looked at again: apps.sessions turns it into a `scan` command. Times in server ms."""
+    """A path that the rules want looked at again, not before `wanted_at`: apps.sessions turns it into a `scan` command.
+
+    Times in server ms.
+    """
 
     tree = models.ForeignKey(Tree, on_delete=models.CASCADE, related_name="rechecks", db_index=False)
     path = models.TextField()

@@ -108,9 +108,9 @@ def forget_below(tree_id: int, path: str, now: float) -> None:
     )
 
 
-def write_rechecks(tree_id: int, wanted: dict[str, tuple[str, bool]], now_ms: int) -> None:
-    """Ask for paths to be looked at again, each with (reason, recursive); a path waits once."""
-    rows = [(tree_id, path, recursive, reason[:200], now_ms) for path, (reason, recursive) in wanted.items()]
+def write_rechecks(tree_id: int, wanted: dict[str, tuple[str, bool, int]]) -> None:
+    """Ask for paths to be looked at again, each with (reason, recursive, not before this server ms); a path waits once."""
+    rows = [(tree_id, path, recursive, reason[:200], at) for path, (reason, recursive, at) in wanted.items()]
     dialect().insert(
         tables.RECHECK,
         _RECHECK,
@@ -158,7 +158,7 @@ def write(tree_id: int, remains: Remains, now_ms: int) -> None:
     if remains.blind_spots:
         write_blind_spots(tree_id, remains.blind_spots, now_ms / 1000)
     if remains.rechecks:
-        write_rechecks(tree_id, remains.rechecks, now_ms)
+        write_rechecks(tree_id, remains.rechecks)
     if remains.refusals:
         write_refusals(tree_id, remains.refusals)
     if remains.gaps:
