@@ -8,14 +8,14 @@ import asyncio
 import os
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_init, worker_ready
 from kombu import Queue
 
 from agent_runner import log, running
 from agent_runner.home import Home
 from agent_runner.job_process import die_with_parent
 from agent_runner.jobs import run_job
-from agent_runner.worker import BROKER_VARIABLE, LOG_VARIABLE, QUEUE_VARIABLE, celery_url
+from agent_runner.worker import BROKER_VARIABLE, LOG_VARIABLE, QUEUE_VARIABLE, READY_FILE, celery_url
 
 _log = log.get("worker")
 
@@ -39,11 +39,16 @@ def _make() -> Celery:
 app = _make()
 
 
-@worker_ready.connect
-@worker_process_init.connect
+@worker_init.connect
 def _prepare(**_: object) -> None:
     die_with_parent()
     log.setup(os.environ.get(LOG_VARIABLE, "text"))
+
+
+@worker_ready.connect
+def _tell_agent(**_: object) -> None:
+    home = Home()
+    home.write(home.path / READY_FILE, str(os.getpid()).encode())
 
 
 @app.task(name="agent_runner.run_job")

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +42,14 @@ _JOB_KINDS = {"run_snapshot": "snapshot", "run_audit": "audit", "run_sentinel": 
 @dataclass(frozen=True)
 class Host:
     """What every pipe of this agent shares. `actions`: commands that concern the whole agent; `job_queue`: a job worker is up;
-    `session_changed`: called when a pipe opened a session; `health`: the process's part of the health report."""
+    `worker_ready` returns when it is, or when there is no use in waiting; `session_changed` is called when a pipe opened a
+    session; `health`: the process's part of the health report."""
 
     agent_id: str
     home: Home
     actions: dict[str, Action]
     job_queue: Callable[[], bool]
+    worker_ready: Callable[[], Awaitable[None]]
     session_changed: Callable[[], None]
     health: Callable[[], dict[str, Any]]
     log_format: str
@@ -119,6 +121,7 @@ class AgentPipe:
 
     async def _open(self) -> Grant:
         self._root_id = await self._identity()
+        await self._host.worker_ready()
         grant = await self._sender.open_session(self._session_request())
         self._grant, self._role = grant, grant.role
         self._lifecycle = PipeState.RUNNING
@@ -251,6 +254,7 @@ class AgentPipe:
         return {
             "can_realtime": self.source.ready,
             "agent_status": self.health(),
+            "job_queue": self._host.job_queue(),
             "command_reports": self._reported,
         }
 

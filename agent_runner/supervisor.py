@@ -17,10 +17,12 @@ from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
 from agent_runner.pipe import AgentPipe, Host
 from agent_runner.problems import SourceProblem
-from agent_runner.worker import Worker
+from agent_runner.worker import Worker, broker_answers
 
 TEND_SECONDS = 1.0
 STOP_SECONDS = 4.0
+WORKER_SECONDS = 20.0
+WORKER_TURN_SECONDS = 0.05
 
 _log = log.get("supervisor")
 
@@ -52,11 +54,13 @@ class Supervisor:
         self._sources: dict[bytes, RunningSource] = {}
         self._pipes: dict[str, RunningPipe] = {}
         self._stopping = asyncio.Event()
+        self._worker_deadline = 0.0
         self._host = Host(
             agent_id=config.agent_id,
             home=home,
             actions={},
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
+            worker_ready=self._worker_ready,
             session_changed=self._note_sessions,
             health=health.report,
             log_format=log_format,
@@ -66,6 +70,7 @@ class Supervisor:
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT, then stops everything within a few seconds. Raises ConfigProblem."""
         loop = asyncio.get_running_loop()
+        self._worker_deadline = loop.time() + WORKER_SECONDS
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         worker = asyncio.create_task(self._worker.run(), name="worker") if self._worker else None
@@ -88,6 +93,14 @@ class Supervisor:
         self._stop_unused_sources()
         self._home.write_json(self._home.last_config, config)
         _log.info("configuration applied", revision=config.revision, pipes=sorted(self._pipes))
+
+    async def _worker_ready(self) -> None:
+        """The server decides at the start of a session how it delivers jobs: a worker that is just starting is waited for, once."""
+        loop = asyncio.get_running_loop()
+        if self._worker is None or self._worker.is_up() or not await broker_answers(self._config.broker_url):
+            return
+        while not self._worker.is_up() and loop.time() < self._worker_deadline:
+            await asyncio.sleep(WORKER_TURN_SECONDS)
 
     async def _tend_until_stopped(self) -> None:
         while not self._stopping.is_set():

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 import time
+from urllib.parse import urlsplit
 
 from agent_runner import log
 from agent_runner.error_recovery import Recovery
@@ -17,6 +18,9 @@ HOME_VARIABLE = "FUSTOR_AGENT_HOME"
 JOBS_AT_ONCE = 3
 STOP_SECONDS = 2.0
 STEADY_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+REDIS_PORT = 6379
+READY_FILE = "worker.ready"
 
 _log = log.get("worker")
 
@@ -31,6 +35,22 @@ def celery_url(url: str) -> str:
     return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
 
 
+async def broker_answers(url: str) -> bool:
+    """True when something listens at the broker's address."""
+    parts = urlsplit(url)
+    opening = (
+        asyncio.open_unix_connection(parts.path)
+        if "unix" in parts.scheme or "socket" in parts.scheme
+        else asyncio.open_connection(parts.hostname or "localhost", parts.port or REDIS_PORT)
+    )
+    try:
+        _, writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
 class Worker:
     """Keeps the worker process running, with back-off when it dies."""
 
@@ -42,14 +62,19 @@ class Worker:
             LOG_VARIABLE: log_format,
             HOME_VARIABLE: str(home.path),
         }
-        self._agent_id = agent_id
+        self._agent_id, self._ready_file = agent_id, home.path / READY_FILE
         self._process: asyncio.subprocess.Process | None = None
         self._started = 0.0
 
     def is_up(self) -> bool:
-        """True once the worker has run for a while: the server may use the queue."""
+        """True while the worker consumes its queue: it says so itself, with its process id, in a file of the home."""
         process = self._process
-        return process is not None and process.returncode is None and time.monotonic() - self._started > STEADY_SECONDS
+        if process is None or process.returncode is not None:
+            return False
+        try:
+            return self._ready_file.read_text() == str(process.pid)
+        except OSError:
+            return False
 
     async def run(self) -> None:
         """Runs until cancelled."""

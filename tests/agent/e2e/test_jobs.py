@@ -24,20 +24,23 @@ def celery_worker(agent: RealAgent) -> psutil.Process | None:
 
 def test_a_job_reaches_the_agent_by_its_own_queue(fleet: Fleet, tree: Path) -> None:
     grow(tree)
-    broker = fleet.world.server.environment["FUSTOR_REDIS_URL"]
-    agent = fleet.agent(tree).start("--broker", broker)
-    fleet.until_equal(tree)
-    fleet.until(lambda: celery_worker(agent) is not None)
-    agent.stop()
-    (tree / "while_down").write_text("x")
-    agent.start("--broker", broker)
-    fleet.until_equal(tree, 20)
-    assert {job.state for job in jobs(fleet)} <= {Job.State.DONE, Job.State.EXPIRED, Job.State.CANCELLED}
+    fleet.agent(tree).start("--broker", fleet.world.server.environment["FUSTOR_REDIS_URL"])
+    fleet.until_equal(tree, 40)
+    snapshot = jobs(fleet)[0]
+    assert (snapshot.kind, snapshot.delivery) == (Job.Kind.SNAPSHOT, Job.Delivery.QUEUE)
+    fleet.until(lambda: jobs(fleet)[0].state == Job.State.DONE)
+
+
+def test_s149_without_its_broker_the_agent_gets_its_jobs_as_commands(fleet: Fleet, tree: Path) -> None:
+    grow(tree)
+    fleet.agent(tree).start("--broker", "redis://127.0.0.1:1/0")
+    fleet.until_equal(tree, 25)
+    assert jobs(fleet)[0].delivery == Job.Delivery.COMMAND
 
 
 def test_a_killed_worker_costs_no_heartbeat_and_comes_back(fleet: Fleet, tree: Path) -> None:
     agent = fleet.agent(tree).start("--broker", fleet.world.server.environment["FUSTOR_REDIS_URL"])
-    fleet.until_equal(tree)
+    fleet.until_equal(tree, 40)
     fleet.until(lambda: celery_worker(agent) is not None)
     first = celery_worker(agent)
     assert first is not None
@@ -63,7 +66,7 @@ def test_s152_an_agent_killed_in_its_snapshot_finds_everything_when_it_is_back(f
 def test_s152_changes_made_while_an_agent_was_down_are_found_by_the_start_audit(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     agent = fleet.agent(tree).start()
-    fleet.until_equal(tree)
+    fleet.until_equal(tree, 40)
     agent.stop(signal.SIGKILL)
     (tree / "d1" / "e1" / "file").unlink()
     (tree / "d2" / "new").write_text("made while it was down")
@@ -75,7 +78,7 @@ def test_s152_changes_made_while_an_agent_was_down_are_found_by_the_start_audit(
 def test_s099_a_scan_of_a_path_runs_and_is_done_once_its_rows_are_visible(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     fleet.agent(tree).start()
-    fleet.until_equal(tree)
+    fleet.until_equal(tree, 40)
     answer = fleet.world.reader.http.get("/tree", params={"path": "/d3", "on_demand_scan": "true"})
     assert answer.status_code == 200, answer.text
     job_id = answer.json()["job_id"]
