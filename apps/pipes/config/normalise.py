@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.pipes.config.document import KINDS
 from apps.pipes.config.faults import Fault, Notice
+from apps.pipes.drivers import receiver_drivers, view_drivers
 
 Plain = dict[str, Any]
 
@@ -21,6 +22,9 @@ DROPPED = {
     "views": frozenset({"extra"}),
     "sources": frozenset({"credential"}),
 }
+# of these kinds the server knows the settings; those of sources and senders are the agent's
+DRIVERS = {"receivers": receiver_drivers, "views": view_drivers}
+DEFAULT_DRIVERS = {"receivers": "http", "views": "fs"}
 AGENT_PIPE_FIELDS = frozenset({"source", "sender", "pipe", "name", "disabled", "settings"})
 OLD_VIEW_PARAMETERS = {"tombstone_ttl_seconds": "tombstone_floor", "hot_item_threshold": "hot_file_threshold"}
 
@@ -52,7 +56,7 @@ def normalise(raw: Plain, where: str, notes: Notes) -> Plain:
         elif name in PROCESS_SECTIONS:
             notes.notice(f"{where}: {name}", "not read: it configured the old processes, not what they serve.")
         elif name != "agent_id":
-            notes.fault(f"{where}: {name}", "There is no such section.", f"Sections are {', '.join(KINDS)}.")
+            notes.notice(f"{where}: {name}", f"no such section here, ignored. Sections are {', '.join(KINDS)}.")
     return sections
 
 
@@ -83,7 +87,24 @@ def _place(sections: Plain, kind: str, ident: str, fields: Plain, agent_id: str,
         fields = _sender(where, fields, notes)
     elif kind == "agents":
         fields = _agent(fields)
-    sections[kind][ident] = fields
+    sections[kind][ident] = _known_fields(kind, where, fields, notes)
+
+
+def _known_fields(kind: str, where: str, fields: Plain, notes: Notes) -> Plain:
+    """Files in the field carry names of other versions: what is not known is told and left out, it does not stop the import."""
+    allowed = frozenset(KINDS[kind].__struct_fields__)
+    known = _only(allowed, where, fields, notes)
+    driver = DRIVERS[kind]().get(str(known.get("driver", DEFAULT_DRIVERS[kind]))) if kind in DRIVERS else None
+    if driver is not None and isinstance(known.get("driver_params"), dict):
+        settings = frozenset(driver.settings.__struct_fields__)
+        known["driver_params"] = _only(settings, f"{where}.driver_params", known["driver_params"], notes)
+    return known
+
+
+def _only(allowed: frozenset[str], where: str, fields: Plain, notes: Notes) -> Plain:
+    for name in sorted(str(name) for name in fields.keys() - allowed):
+        notes.notice(f"{where}.{name}", f"not known here, ignored. Known: {', '.join(sorted(allowed))}.")
+    return {name: value for name, value in fields.items() if name in allowed}
 
 
 def _place_agent_pipe(sections: Plain, ident: str, fields: Plain, agent_id: str, notes: Notes) -> None:
