@@ -126,7 +126,7 @@ def _sqlite(path: Path) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            "timeout": env.float("FUSTOR_SQLITE_BUSY_SECONDS", default=20),
             # NORMAL in WAL: a commit survives the death of every process (not a power cut; FUSTOR_SQLITE_SYNCHRONOUS=FULL does)
             "init_command": (
                 "PRAGMA journal_mode=WAL;"
