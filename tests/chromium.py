@@ -1,4 +1,4 @@
-"""Headless Chromium for tests: the one that is installed, started once per session. Fixtures come through tests/conftest.py."""
+"""Headless Chromium for tests: the one that is installed, started once per module. Fixtures come through tests/conftest.py."""
 
 import os
 import shutil
@@ -31,9 +31,9 @@ def installed() -> str:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser, headless."""
+    """The browser, headless. Per module: while it is open, its driver runs an event loop in this thread, and the ORM refuses."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed(), args=list(ARGUMENTS))
         yield browser

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from apps.pipes.keys import create_key
-from apps.pipes.models import Agent, KeyKind, Pipe, Receiver
+from apps.pipes.models import Agent, ApiKey, KeyKind, Pipe, Receiver
 from apps.runtime import clock
 from apps.sessions.models import Job, Leadership, LeadershipChange, Session
 from apps.views.models import BlindSpot, Directory, File, Flag, Suspect, Tree, View
@@ -40,10 +40,10 @@ def build_fleet(slug: str = "archive", files: int = 30) -> Fleet:
     pipe = Pipe.objects.create(slug=f"{slug}-pipe", receiver=receiver, name="Uploads of the lab")
     pipe.views.add(view)
     Agent.objects.create(slug=f"{slug}-host-1", hostname="host-1", last_seen_at=now)
-    create_key(kind=KeyKind.RECEIVER, receiver=receiver, pipes=[pipe])
+    key, _ = create_key(kind=KeyKind.RECEIVER, receiver=receiver, pipes=[pipe])
     running_state = PipeState.RUNNING | PipeState.MESSAGE | PipeState.AUDIT
-    leader = _session(pipe, f"{slug}-host-1:uploads", running_state, rows=12_400)
-    follower = _session(pipe, f"{slug}-host-2:uploads", PipeState.RUNNING | PipeState.MESSAGE, rows=220)
+    leader = _session(pipe, key, f"{slug}-host-1:uploads", running_state, rows=12_400)
+    follower = _session(pipe, key, f"{slug}-host-2:uploads", PipeState.RUNNING | PipeState.MESSAGE, rows=220)
     tree = _tree(view, leader, files)
     Leadership.objects.create(tree=tree, session=leader, epoch=3, since=now)
     for epoch, (task, cause) in enumerate((("", "expired"), (follower.task_id, "opened"), (leader.task_id, "closed")), 1):
@@ -56,15 +56,17 @@ def build_fleet(slug: str = "archive", files: int = 30) -> Fleet:
     return Fleet(view, tree, pipe, leader, follower, running, failed)
 
 
-def _session(pipe: Pipe, task_id: str, state: PipeState, rows: int) -> Session:
+def _session(pipe: Pipe, key: ApiKey, task_id: str, state: PipeState, rows: int) -> Session:
     now = clock.now_datetime()
     return Session.objects.create(
         pipe=pipe,
+        key=key,
         task_id=task_id,
         agent_name=task_id.partition(":")[0],
         timeout_seconds=30,
         created_at=now - timedelta(hours=3),
         last_active_at=now,
+        silent_after=now + timedelta(hours=1),
         state=int(state),
         rows=rows,
         events=rows // 10,
@@ -87,6 +89,8 @@ def _job(pipe: Pipe, tree: Tree, session: Session, state: str, progress: dict[st
         error=error,
         created_at=now - timedelta(seconds=40),
         started_at=now - timedelta(seconds=35),
+        lease_until=None if ended else now + timedelta(hours=1),
+        deadline=None if ended else now + timedelta(hours=1),
         finished_at=ended,
         log_tail="listed /runs\nlisted /runs/2026" if progress else "",
     )

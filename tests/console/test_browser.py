@@ -1,0 +1,226 @@
+"""In a real browser against a real server: axe over every page in both themes, phones, weight, live parts, theme, keyboard."""
+
+import gzip
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+from playwright.sync_api import Browser, BrowserContext, expect
+from pytest_django import DjangoDbBlocker
+
+from apps.sessions.models import Session
+from apps.views.pages.consistency import SHELVES
+from fustor_schema.pipestate import PipeState
+from tests.blackbox.processes import RunningServer
+from tests.blackbox.world import server_database
+from tests.console.conftest import build_fleet
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WEIGHT_LIMIT = 160_000
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Site:
+    """The fleet as a browser reaches it."""
+
+    url: str
+    cookie: str
+    pages: tuple[str, ...]
+    pipe: str
+    view: str
+
+
+class ServerOrm:
+    """The ORM on the server's database, in a thread of its own: the driver of the browser runs an event loop in this one."""
+
+    def __init__(self, server: RunningServer, blocker: DjangoDbBlocker) -> None:
+        self._server, self._blocker = server, blocker
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """The result of the work."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self._on_server, work).result()
+
+    def _on_server(self, work: Callable[[], Result]) -> Result:
+        with self._blocker.unblock(), server_database(self._server):
+            return work()
+
+
+@pytest.fixture(scope="module")
+def orm(server: RunningServer, django_db_blocker: DjangoDbBlocker) -> ServerOrm:
+    return ServerOrm(server, django_db_blocker)
+
+
+@pytest.fixture(scope="module")
+def site(server: RunningServer, orm: ServerOrm) -> Site:
+    return orm.run(lambda: _site(server.url))
+
+
+def _site(url: str) -> Site:
+    fleet = build_fleet("browsed", files=260)
+    pages = (
+        "/",
+        "/locate/?q=sample-000",
+        "/views/",
+        f"/views/{fleet.view.slug}/",
+        f"/views/{fleet.view.slug}/tree/?path=/runs",
+        f"/views/{fleet.view.slug}/search/?q=*.bam",
+        f"/views/{fleet.view.slug}/inspect/?path=/runs/sample-0000.bam",
+        *(f"/views/{fleet.view.slug}/consistency/?show={shelf}" for shelf in SHELVES),
+        "/pipes/",
+        f"/pipes/{fleet.pipe.slug}/",
+        "/sessions/",
+        f"/sessions/{fleet.leader.number}/",
+        "/jobs/",
+        f"/jobs/{fleet.running.pk}/",
+        f"/jobs/{fleet.failed.pk}/",
+        "/agents/",
+        "/receivers/",
+        "/keys/",
+        "/system/",
+        "/no-such-page/",
+    )
+    return Site(url, _logged_in(), pages, fleet.pipe.slug, fleet.view.slug)
+
+
+def _logged_in() -> str:
+    user = get_user_model().objects.create_superuser("browser")
+    store = SessionStore()
+    store[SESSION_KEY] = str(user.pk)
+    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    store.save()
+    assert store.session_key
+    return store.session_key
+
+
+def open_browser(chromium: Browser, site: Site, theme: str = "light", width: int = 1280) -> BrowserContext:
+    context = chromium.new_context(
+        color_scheme="dark" if theme == "dark" else "light", viewport={"width": width, "height": 850}, base_url=site.url
+    )
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": site.cookie, "url": site.url}])
+    return context
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(chromium: Browser, site: Site, theme: str) -> None:
+    context = open_browser(chromium, site, theme)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(f"{page.url}: {message.text}") if "Content Security" in message.text else None)
+    page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
+    for path in (*site.pages, "/login/"):
+        page.goto(path)
+        assert page.locator("html").get_attribute("data-bs-theme") == theme
+        for fault in Axe().run(page).response["violations"]:
+            places = [node["target"] for node in fault["nodes"]][:3]
+            faults.append(f"{path}: {fault['id']} at {places}")
+    context.close()
+    assert faults == []
+
+
+def test_no_page_is_wider_than_a_phone(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site, width=390)
+    page = context.new_page()
+    for path in site.pages:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    context.close()
+
+
+def test_the_menu_of_a_phone_opens_and_leads_on(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site, width=390)
+    page = context.new_page()
+    page.goto("/")
+    expect(page.get_by_role("link", name="Sessions", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Sessions", exact=True).click()
+    expect(page).to_have_url(f"{site.url}/sessions/")
+    context.close()
+
+
+def test_the_first_page_weighs_little(site: Site) -> None:
+    client = httpx.Client(base_url=site.url, cookies={settings.SESSION_COOKIE_NAME: site.cookie})
+    html = client.get("/").text
+    links = [piece.split('"')[0] for mark in ('src="', 'href="') for piece in html.split(mark)[1:]]
+    files = {link.split("#")[0] for link in [*links, "/static/vendor/icons.svg"] if link.startswith("/static/")}
+    assert len(files) >= 8
+    weight = len(gzip.compress(html.encode())) + sum(len(gzip.compress(client.get(name).content)) for name in files)
+    assert weight <= WEIGHT_LIMIT, f"{weight} bytes"
+
+
+def test_vendored_files_travel_compressed(site: Site) -> None:
+    response = httpx.get(f"{site.url}/static/vendor/tabler.min.css", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+
+
+def test_a_change_of_phase_shows_without_a_reload(chromium: Browser, site: Site, orm: ServerOrm) -> None:
+    context = open_browser(chromium, site)
+    page = context.new_page()
+    page.goto(f"/pipes/{site.pipe}/")
+    expect(page.locator("html[data-live-state=live]")).to_have_count(1)
+    chip = page.locator("#pipe-sessions").get_by_text("snapshot", exact=True)
+    expect(chip).to_have_count(0)
+    follower = Session.objects.filter(pipe__slug=site.pipe, task_id__contains="host-2")
+    orm.run(lambda: follower.update(state=int(PipeState.RUNNING | PipeState.SNAPSHOT)))
+    expect(chip).to_be_visible(timeout=8000)
+    context.close()
+
+
+def test_the_theme_is_kept_and_set_before_the_first_paint(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site, "light")
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Light or dark").click()
+    page.goto("/pipes/")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+    first_script = page.evaluate("document.head.querySelector('script').src")
+    assert first_script.endswith("/static/js/theme.js")
+    context.close()
+
+
+def test_the_keyboard_reaches_search_help_and_pages(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site)
+    page = context.new_page()
+    page.goto("/sessions/")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.locator("#q").blur()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("v")
+    expect(page).to_have_url(f"{site.url}/views/")
+    context.close()
+
+
+def test_the_tree_opens_a_branch_when_asked(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site)
+    page = context.new_page()
+    page.goto(f"/views/{site.view}/tree/")
+    page.get_by_role("link", name="runs").first.click()
+    expect(page.locator("#listing").get_by_text("sample-0000.bam")).to_be_visible()
+    context.close()
+
+
+def test_an_order_asks_first_and_names_object_and_consequence(chromium: Browser, site: Site) -> None:
+    context = open_browser(chromium, site)
+    page = context.new_page()
+    page.goto(f"/pipes/{site.pipe}/")
+    page.get_by_role("button", name="Audit now").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(site.pipe)
+    expect(dialog).to_contain_text("What is proven to be gone is deleted")
+    dialog.get_by_role("button", name="Audit now").click()
+    expect(page.get_by_role("status").filter(has_text="protocol 2")).to_be_visible()
+    context.close()
