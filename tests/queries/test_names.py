@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.views import names, services
-from apps.views.models import ChangeBatch, Directory, NameIndex
+from apps.views.models import ChangeBatch, NameIndex
 from apps.views.queries import candidates, search
 from apps.views.queries.matching import Mode, Pattern
 from apps.views.queries.search import SearchQuestion
@@ -111,8 +111,6 @@ def test_a_directory_that_is_moved_behind_the_first_pass_is_found(filled: Bench,
         observed_at=filled.now_ms, from_="/sub_7", to="/a_moved",
     )  # fmt: skip
     filled.deliver(native, "realtime", [move])
-    if Directory.objects.filter(path="/sub_7").exists():
-        pytest.skip("the engine does not apply moves yet")
     names.index_names(10)
     assert "/a_moved/report_7.txt" in found(filled, "report")
     assert_same(filled, monkeypatch)

@@ -52,6 +52,7 @@ def test_staleness_counts_from_the_last_verification(tree: Tree, monkeypatch: py
     monkeypatch.setattr(ports, "watched_until", lambda session: NOW - 3 if session == tree.leader_session else None)
     assert staleness(tree, "/", NOW) == 3
     Gap.objects.create(tree=tree, path="/d/sub", reason="overflow", session=1, opened_at=int((NOW - 60) * 1000))
+    tree = Tree.objects.get(pk=tree.pk)
     assert staleness(tree, "/d", NOW) == 60
     assert staleness(tree, "/e", NOW) == 3
     tree.source_lost = "empty mount"

@@ -52,11 +52,16 @@ def absent(key: str) -> NotFound:
 def directory_at(tree: Tree, key: str) -> sql.Row:
     """The row of the directory at a path. Raises NotFound, and Invalid when something else is there."""
     row = directory_row(tree, key)
-    if row is not None:
-        return row
-    if file_row(tree, key) is not None:
-        raise Invalid(f"{paths.display(key)} is no directory.", field="path", fix="Ask for the directory it is in.")
-    raise absent(key)
+    if row is None:
+        raise no_directory(tree, key)
+    return row
+
+
+def no_directory(tree: Tree, key: str) -> NotFound | Invalid:
+    """Why there is no directory at a path."""
+    if file_row(tree, key) is None:
+        return absent(key)
+    return Invalid(f"{paths.display(key)} is no directory.", field="path", fix="Ask for the directory it is in.")
 
 
 def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]:

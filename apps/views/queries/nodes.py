@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from apps.views.models import Flag, Gap, NodeKind, Tree
+from apps.views.models import Flag, NodeKind, Tree
 from apps.views.ports import SessionLabel, ports
 from apps.views.queries import sql
+from apps.views.queries.gaps import open_gaps
 from fustor_schema import paths
 
 _KINDS = {int(kind): kind.label for kind in NodeKind}
@@ -57,7 +58,7 @@ class Namer:
 
     def __init__(self, tree: Tree) -> None:
         self._labels: dict[int, SessionLabel] = {}
-        self._gaps = tuple(Gap.objects.filter(tree=tree, closed_at=None).values_list("path", flat=True)[:1000])
+        self._gaps = tuple(gap.path for gap in open_gaps(tree))
 
     def learn(self, rows: Iterable[sql.Row]) -> None:
         """Look up, at once, the sessions that these rows name (their last column)."""

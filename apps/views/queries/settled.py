@@ -13,8 +13,8 @@ from django.db.models import Max
 
 from apps.views import clock as watermark
 from apps.views.freshness import Freshness, State
-from apps.views.models import Audit, BlindSpot, Flag, Gap, Suspect, Tree
-from apps.views.queries import lookup, sql
+from apps.views.models import Audit, BlindSpot, Flag, Suspect, Tree
+from apps.views.queries import gaps, lookup, sql
 from apps.views.queries.stats import freshness_of
 from apps.views.queries.within import within
 from fustor_schema import paths
@@ -209,7 +209,7 @@ def _doubts(tree: Tree, key: str, place: Place) -> Doubts:
         suspects=count,
         suspect_paths=tuple(suspects.values_list("path", flat=True)[:SAMPLE]) if count else (),
         unscanned=_unscanned(tree, key if place.is_directory else paths.parent(key), below=place.is_directory),
-        gaps=_gaps(tree, key),
+        gaps=tuple((gap.path, gap.reason) for gap in gaps.touching(tree, key)[:SAMPLE]),
         blind_spots=spots.count() if blind_at is not None else 0,
         blind_at=blind_at,
     )
@@ -223,12 +223,6 @@ def _unscanned(tree: Tree, directory: str, *, below: bool) -> tuple[tuple[str, s
         (tree.pk, directory, low, high, SAMPLE),
     )
     return tuple((path, why) for path, why in rows)
-
-
-def _gaps(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:
-    gaps = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at").values_list("path", "reason")[:1000]
-    touching = (gap for gap in gaps if paths.is_within(gap[0], key) or paths.is_within(key, gap[0]))
-    return tuple(touching)[:SAMPLE]
 
 
 def _last_audit_start(tree: Tree) -> float | None:

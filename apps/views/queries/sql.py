@@ -12,6 +12,8 @@ from django.db import connection
 FILE = "fustor_views_file"
 DIRECTORY = "fustor_views_directory"
 SUSPECT = "fustor_views_suspect"
+BLIND_SPOT = "fustor_views_blindspot"
+AUDIT = "fustor_views_audit"
 
 _METADATA = ("size", "mtime", "ctime", "mode", "uid", "gid", "inode", "nlink", "flags", "session")
 FILE_COLUMNS = ("directory_id", "name", "kind", *_METADATA)

@@ -4,17 +4,16 @@ from typing import Any
 
 from apps.views import clock as watermark
 from apps.views import freshness
-from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
+from apps.views.models import Tree
 from apps.views.ports import ports
-from apps.views.queries import lookup
+from apps.views.queries import gaps, lookup, sql
 from apps.views.queries.oldest import oldest_below
-from apps.views.queries.within import within
 from fustor_schema import paths
 
 
 def freshness_of(tree: Tree, now: float) -> freshness.Freshness:
     """The freshness of a tree, its open gaps counted."""
-    return freshness.of_tree(tree, Gap.objects.filter(tree=tree, closed_at=None).count(), now)
+    return freshness.of_tree(tree, len(gaps.open_gaps(tree)), now)
 
 
 def stats_answer(tree: Tree, key: str, now: float) -> dict[str, Any]:
@@ -27,9 +26,7 @@ def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
 
     `staleness_seconds`: now − last verification of the scope. `latency_ms`: event observed → visible.
     """
-    row = lookup.directory_at(tree, key)
-    _, _, _, files, directories, size, _ = row[:7]
-    open_spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
+    directories, files, size, suspects, is_blind, is_auditing = _figures(tree, key)
     return {
         "path": paths.display(key),
         "item_count": files + directories,
@@ -39,13 +36,13 @@ def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
         "latency_ms": tree.last_event_latency_ms or 0.0,
         "staleness_seconds": staleness(tree, key, now),
         "oldest_item_path": oldest_below(tree, key, directories),
-        "has_blind_spot": open_spots.exists(),
-        "suspect_file_count": within(Suspect.objects.filter(tree=tree), key).count(),
+        "has_blind_spot": bool(is_blind),
+        "suspect_file_count": suspects,
         "logical_now": watermark.logical_now(tree.clock, now),
         "last_audit_finished_at": tree.last_audit_finished_at,
         "audit_cycle_count": tree.audit_cycle_count,
-        "is_auditing": Audit.objects.filter(tree=tree, state=Audit.State.OPEN).exists(),
-        "unverified": unverified_scopes(tree, key),
+        "is_auditing": bool(is_auditing),
+        "unverified": gaps.shown(tree, key),
         "capacity_exceeded": tree.capacity_exceeded,
         "as_of_seq": tree.change_seq,
     }
@@ -60,20 +57,24 @@ def staleness(tree: Tree, key: str, now: float) -> float | None:
     if tree.leader_session is not None and not tree.source_lost:
         watched = ports.watched_until(tree.leader_session)
         verified = max((time for time in (verified, watched) if time is not None), default=None)
-    gaps = [gap.opened_at / 1000 for gap in _gaps_touching(tree, key)]
     if verified is None:
         return None
-    return max(0.0, now - min([verified, *gaps]))
+    lost = (gap.opened_at / 1000 for gap in gaps.touching(tree, key))
+    return max(0.0, now - min((verified, *lost)))
 
 
-def unverified_scopes(tree: Tree, key: str) -> list[dict[str, Any]]:
-    """Open gaps that lie in the subtree or cover it, at most 100 (R37)."""
-    return [
-        {"path": paths.display(gap.path), "reason": gap.reason, "since": gap.opened_at / 1000}
-        for gap in _gaps_touching(tree, key)[:100]
-    ]
-
-
-def _gaps_touching(tree: Tree, key: str) -> list[Gap]:
-    gaps = Gap.objects.filter(tree=tree, closed_at=None).order_by("opened_at")[:1000]
-    return [gap for gap in gaps if paths.is_within(gap.path, key) or paths.is_within(key, gap.path)]
+def _figures(tree: Tree, key: str) -> sql.Row:
+    """(directories, files, bytes, suspects, blind spot?, audit?) of a directory, in one statement. Raises NotFound, Invalid."""
+    low, high = sql.below(key)
+    within = "path >= %s AND path < %s AND (path = %s OR path > %s)"
+    row = sql.fetch_one(
+        "SELECT total_directories, total_files, total_bytes, "
+        f"(SELECT COUNT(*) FROM {sql.SUSPECT} WHERE tree_id = %s AND {within}), "
+        f"EXISTS (SELECT 1 FROM {sql.BLIND_SPOT} WHERE tree_id = %s AND closed_at IS NULL AND {within}), "
+        f"EXISTS (SELECT 1 FROM {sql.AUDIT} WHERE tree_id = %s AND state = 'OPEN') "
+        f"FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",
+        (*((tree.pk, key, high, key, low) * 2), tree.pk, tree.pk, key),
+    )
+    if row is None:
+        raise lookup.no_directory(tree, key)
+    return row
