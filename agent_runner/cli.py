@@ -5,17 +5,21 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from agent_runner import config, log
-from agent_runner.config import AgentConfig
+import msgspec
+
+from agent_runner import check, config, enrolment, log
+from agent_runner.config import AgentConfig, Own
 from agent_runner.home import Home
 from agent_runner.problems import AgentProblem, ConfigProblem
-from agent_runner.supervisor import Supervisor
+from agent_runner.supervisor import Options, Supervisor
 from agent_runner.version import VERSION
 from agent_runner.worker import BROKER_VARIABLE
 
-USAGE = 2
+FAILED, USAGE = 1, 2
+OPTIONAL_COMMANDS = ("update_config",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fustor-agent: {problem}", file=sys.stderr)
         if problem.fix:
             print(f"  {problem.fix}", file=sys.stderr)
-        return USAGE if isinstance(problem, ConfigProblem) else 1
+        return USAGE if isinstance(problem, ConfigProblem) else FAILED
+    except KeyboardInterrupt:
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,10 +48,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the agent until it is stopped")
     _add_target(run)
+    run.add_argument("--token", default=os.environ.get("FUSTOR_AGENT_TOKEN", ""), help="enrolment token instead of a key")
     run.add_argument("--broker", default=os.environ.get(BROKER_VARIABLE, ""), help="Redis address for scan jobs (optional)")
+    run.add_argument("--allow", action="append", default=[], choices=OPTIONAL_COMMANDS, help="remote command to carry out")
     run.set_defaults(run=_run)
+    checking = commands.add_parser("check", help="tell whether everything the agent needs is there, and how to mend what is not")
+    _add_target(checking)
+    checking.set_defaults(run=_check)
+    scan = commands.add_parser("scan", help="scan a directory once and print what would be sent")
+    scan.add_argument("--watch", required=True, metavar="DIR", help="directory to scan")
+    scan.add_argument("--echo", action="store_true", required=True, help="print to stdout, one JSON line a batch")
+    scan.set_defaults(run=_scan)
+    show = commands.add_parser("config", help="print the configuration that would run, as YAML without keys")
+    _add_target(show)
+    show.set_defaults(run=_config)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
-    commands.add_parser("job", help=argparse.SUPPRESS)
+    # started by the agent itself for each scan; not for people
+    commands.add_parser("job")
     return parser
 
 
@@ -67,46 +86,68 @@ def _version(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     home = Home()
-    supervisor_config = _with_broker(configuration(options, home), options.broker)
-    asyncio.run(_supervise(supervisor_config, home, options.log_format))
+    own = _own(options, home)
+    if options.token and not own.key:
+        own = replace(own, key=asyncio.run(enrolment.enrol(own.server, options.token, own.agent_id, home)))
+    wanted = configuration(options, own, home)
+    if options.broker:
+        wanted = msgspec.structs.replace(wanted, broker_url=options.broker)
+    asyncio.run(_supervise(wanted, home, Options(own, tuple(options.allow), options.log_format)))
     return 0
 
 
-async def _supervise(agent_config: AgentConfig, home: Home, log_format: str) -> None:
-    await Supervisor(agent_config, home, log_format).run()
+async def _supervise(wanted: AgentConfig, home: Home, options: Options) -> None:
+    await Supervisor(wanted, home, options).run()
 
 
-def _with_broker(agent_config: AgentConfig, broker: str) -> AgentConfig:
-    if not broker:
-        return agent_config
-    return AgentConfig(agent_config.agent_id, agent_config.pipes, agent_config.revision, broker)
+def _check(options: argparse.Namespace) -> int:
+    home = Home()
+    own = _own(options, home)
+    return check.run(configuration(options, own, home))
 
 
-def key_of(options: argparse.Namespace) -> str:
-    """The key: `--key`, else FUSTOR_AGENT_KEY, else the file that FUSTOR_AGENT_KEY_FILE names. Raises ConfigProblem."""
-    given = options.key or os.environ.get("FUSTOR_AGENT_KEY", "")
+def _scan(options: argparse.Namespace) -> int:
+    return check.scan_to_stdout(options.watch)
+
+
+def _config(options: argparse.Namespace) -> int:
+    home = Home()
+    print(config.to_yaml(configuration(options, _own(options, home), home)), end="")
+    return 0
+
+
+def _own(options: argparse.Namespace, home: Home) -> Own:
+    """This host's id, server and key: `--key`, else FUSTOR_AGENT_KEY, else the file that FUSTOR_AGENT_KEY_FILE names, else the key
+    of an earlier enrolment. Raises ConfigProblem."""
+    key = options.key or os.environ.get("FUSTOR_AGENT_KEY", "")
     path = os.environ.get("FUSTOR_AGENT_KEY_FILE", "")
-    if given or not path:
-        return str(given)
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise ConfigProblem(f"key file {path}: {error.strerror}", "Correct FUSTOR_AGENT_KEY_FILE, or the file's mode.") from error
+    if not key and path:
+        try:
+            key = Path(path).read_text().strip()
+        except OSError as error:
+            raise ConfigProblem(
+                f"key file {path}: {error.strerror}", "Correct FUSTOR_AGENT_KEY_FILE, or the file's mode."
+            ) from error
+    return Own(options.agent_id or home.agent_id(), options.server, key or enrolment.kept_key(home))
 
 
-def configuration(options: argparse.Namespace, home: Home) -> AgentConfig:
-    """What to run: `--config`, else `--watch` with `--server`, else the last good configuration. Raises ConfigProblem."""
+def configuration(options: argparse.Namespace, own: Own, home: Home) -> AgentConfig:
+    """What to run: `--config`, else `--watch`, else the last good configuration, else what the server will say.
+
+    Raises ConfigProblem.
+    """
     if options.config is not None:
         try:
-            return config.from_yaml(options.config.read_text(), home, str(options.config))
+            return config.from_yaml(options.config.read_text(), own, str(options.config))
         except OSError as error:
             raise ConfigProblem(f"{options.config}: {error.strerror}", "Give a file that this user can read.") from error
     if options.watch:
-        key = key_of(options)
-        if not options.server or not key:
+        if not own.server or not own.key:
             raise ConfigProblem("--watch needs --server and a key", "Give --server URL and --key KEY.")
-        return config.for_watch(options.agent_id or home.agent_id(), options.server, key, options.watch, options.pipe)
+        return config.for_watch(own.agent_id, own.server, own.key, options.watch, options.pipe)
     last = config.load_last_good(home)
-    if last is None:
-        raise ConfigProblem("there is nothing to run", "Give --server, --key and --watch, or --config FILE.")
-    return last
+    if last is not None:
+        return last
+    if own.server and own.key:
+        return AgentConfig(agent_id=own.agent_id)
+    raise ConfigProblem("there is nothing to run", "Give --server with --key or --token, and --watch DIR or --config FILE.")

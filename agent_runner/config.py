@@ -1,11 +1,14 @@
 """What an agent runs: its pipes, each Source → Sender. From the command line, a YAML file, the server, or the last good copy."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
+from agent_runner import log
 from agent_runner.home import Home, slug
 from agent_runner.problems import ConfigProblem
 
@@ -57,37 +60,67 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker_url: str = ""
 
 
-class _YamlPipe(msgspec.Struct, forbid_unknown_fields=True):
+class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a sender's key is: in the file itself, in an environment variable, in a file, or with the server (`key_ref`: then
+    this agent's own key is used)."""
+
+    key: str = ""
+    env: str = ""
+    file: str = ""
+    key_ref: str = ""
+
+
+class _Pipe(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     sender: str
     fields_mapping: list[FieldMapping] = []
     disabled: bool = False
     session_timeout_seconds: int | None = None
-    server_pipe: str = ""
     spool_bytes: int = 256 * 1024 * 1024
+    server_pipe: str | None = None
+    name: str = ""
 
 
-class _YamlSource(msgspec.Struct, forbid_unknown_fields=True):
+class _Source(msgspec.Struct, forbid_unknown_fields=True):
     uri: str
     driver: str = "fs"
     driver_params: dict[str, Any] = {}
     disabled: bool = False
+    name: str = ""
 
 
-class _YamlSender(msgspec.Struct, forbid_unknown_fields=True):
+class _Sender(msgspec.Struct, forbid_unknown_fields=True):
     uri: str = ""
     driver: str = "http"
-    credential: dict[str, str] = {}
+    credential: Credential = Credential()
     driver_params: dict[str, Any] = {}
     disabled: bool = False
+    name: str = ""
 
 
-class _YamlFile(msgspec.Struct, forbid_unknown_fields=True):
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
     agent_id: str = ""
     broker_url: str = ""
-    sources: dict[str, _YamlSource] = {}
-    senders: dict[str, _YamlSender] = {}
-    pipes: dict[str, _YamlPipe] = {}
+    sources: dict[str, _Source] = {}
+    senders: dict[str, _Sender] = {}
+    pipes: dict[str, _Pipe] = {}
+
+
+@dataclass(frozen=True)
+class Own:
+    """What this host has of its own: its id, and the server and key for senders that name none."""
+
+    agent_id: str
+    server: str = ""
+    key: str = ""
+
+
+# fields of agents of protocol 2: the server decides these now
+OLD_PIPE_FIELDS = frozenset(
+    {"audit_interval_sec", "sentinel_interval_sec", "heartbeat_interval_sec", "max_consecutive_errors", "batch_size"}
+    | {"error_retry_interval", "max_retry_delay", "backoff_multiplier", "stats_interval"}
+)
+_log = log.get("config")
 
 
 def for_watch(agent_id: str, server: str, key: str, directories: list[str], pipe_id: str = "") -> AgentConfig:
@@ -107,20 +140,40 @@ def _pipe_id(wanted: str, directory: str, directories: int) -> str:
     return wanted if directories == 1 else f"{wanted}-{name}"
 
 
-def from_yaml(text: str, home: Home, where: str = "the configuration") -> AgentConfig:
+def from_yaml(text: str, own: Own, where: str = "the configuration") -> AgentConfig:
     """The configuration in a YAML text. Raises ConfigProblem naming the field."""
     try:
-        parsed = msgspec.convert(yaml.safe_load(text) or {}, _YamlFile)
+        document = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigProblem(f"{where} is no YAML: {error}", "Correct the file and start again.") from error
+    return from_document(document, own, where)
+
+
+def from_document(document: Any, own: Own, where: str, revision: str = "") -> AgentConfig:
+    """The configuration in a document of `sources`, `senders` and `pipes`, as a file or the server has it. Raises ConfigProblem."""
+    try:
+        parsed = msgspec.convert(_without_old_fields(document), _Document)
     except msgspec.ValidationError as error:
-        raise ConfigProblem(f"{where}: {error}", "Correct the field named and start again.") from error
-    pipes = [_from_yaml_pipe(pipe_id, pipe, parsed, where) for pipe_id, pipe in parsed.pipes.items()]
-    return AgentConfig(agent_id=parsed.agent_id or home.agent_id(), pipes=pipes, broker_url=parsed.broker_url)
+        raise ConfigProblem(f"{where}: {error}", "Correct the field named and try again.") from error
+    pipes = [_pipe(pipe_id, pipe, parsed, own, where) for pipe_id, pipe in parsed.pipes.items()]
+    return AgentConfig(agent_id=parsed.agent_id or own.agent_id, pipes=pipes, revision=revision, broker_url=parsed.broker_url)
 
 
-def _from_yaml_pipe(pipe_id: str, pipe: _YamlPipe, file: _YamlFile, where: str) -> PipeConfig:
-    source, sender = file.sources.get(pipe.source), file.senders.get(pipe.sender)
+def _without_old_fields(document: Any) -> Any:
+    """The document without what agents of protocol 2 had in their pipes; each is named in the log."""
+    if not isinstance(document, dict) or not isinstance(document.get("pipes"), dict):
+        return document
+    pipes: dict[str, Any] = {}
+    for pipe_id, pipe in document["pipes"].items():
+        old = sorted(OLD_PIPE_FIELDS & set(pipe)) if isinstance(pipe, dict) else []
+        if old:
+            _log.info("fields that the server decides now are ignored", pipe=pipe_id, fields=old)
+        pipes[pipe_id] = {name: value for name, value in pipe.items() if name not in old} if old else pipe
+    return {**document, "pipes": pipes}
+
+
+def _pipe(pipe_id: str, pipe: _Pipe, document: _Document, own: Own, where: str) -> PipeConfig:
+    source, sender = document.sources.get(pipe.source), document.senders.get(pipe.sender)
     if source is None or sender is None:
         missing = f"source {pipe.source!r}" if source is None else f"sender {pipe.sender!r}"
         raise ConfigProblem(f"{where}: pipes.{pipe_id} names {missing}, which is not there", "Add it, or correct the name.")
@@ -128,13 +181,32 @@ def _from_yaml_pipe(pipe_id: str, pipe: _YamlPipe, file: _YamlFile, where: str) 
         id=pipe_id,
         source=SourceConfig(uri=source.uri, driver=source.driver, settings=source.driver_params),
         sender=SenderConfig(
-            uri=sender.uri, driver=sender.driver, key=sender.credential.get("key", ""), settings=sender.driver_params
+            uri=sender.uri or own.server,
+            driver=sender.driver,
+            key=_key(sender.credential, own, f"{where}: senders.{pipe.sender}"),
+            settings=sender.driver_params,
         ),
         fields_mapping=pipe.fields_mapping,
         disabled=pipe.disabled or source.disabled or sender.disabled,
         session_timeout_seconds=pipe.session_timeout_seconds,
         spool_bytes=pipe.spool_bytes,
+        server_pipe=pipe.server_pipe or "",
     )
+
+
+def _key(credential: Credential, own: Own, where: str) -> str:
+    if credential.key:
+        return credential.key
+    if credential.env:
+        if credential.env not in os.environ:
+            raise ConfigProblem(f"{where}: variable {credential.env} is not set", "Set it where the agent is started.")
+        return os.environ[credential.env]
+    if credential.file:
+        try:
+            return Path(credential.file).read_text().strip()
+        except OSError as error:
+            raise ConfigProblem(f"{where}: {credential.file}: {error.strerror}", "Put the key into that file.") from error
+    return own.key
 
 
 def to_yaml(config: AgentConfig) -> str:

@@ -29,7 +29,7 @@ from agent_runner.problems import AgentProblem, SenderProblem, SessionObsolete, 
 from agent_runner.spool import Spool
 from agent_runner.version import VERSION
 from fustor_schema.pipestate import PipeState
-from fustor_schema.sources import PROTOCOL_V3, Role
+from fustor_schema.sources import PROTOCOL_V3, Role, SourceType
 from fustor_schema.wire import Event
 
 IDENTITY_SECONDS = 5.0
@@ -43,7 +43,8 @@ _JOB_KINDS = {"run_snapshot": "snapshot", "run_audit": "audit", "run_sentinel": 
 class Host:
     """What every pipe of this agent shares. `actions`: commands that concern the whole agent; `job_queue`: a job worker is up;
     `worker_ready` returns when it is, or when there is no use in waiting; `session_changed` is called when a pipe opened a
-    session; `health`: the process's part of the health report."""
+    session; `health`: the process's part of the health report; `config_yaml`: the configuration that runs, without keys;
+    `allowed_commands`: remote commands that this host's owner opted in to (scenario 143)."""
 
     agent_id: str
     home: Home
@@ -52,6 +53,8 @@ class Host:
     worker_ready: Callable[[], Awaitable[None]]
     session_changed: Callable[[], None]
     health: Callable[[], dict[str, Any]]
+    config_yaml: Callable[[], str]
+    allowed_commands: tuple[str, ...]
     log_format: str
 
 
@@ -68,7 +71,11 @@ class AgentPipe:
         self._collector = Collector(source.events.subscribe(), self._spool, self._on_gap)
         self._recovery = Recovery(alert=self._alert)
         self._jobs = JobRunner(host.log_format)
-        self._actions: dict[str, Action] = {**host.actions, **dict.fromkeys(_JOB_KINDS, self._start_job)}
+        self._actions: dict[str, Action] = {
+            **host.actions,
+            **dict.fromkeys(_JOB_KINDS, self._start_job),
+            "report_config": self._report_config,
+        }
         self._grant: Grant | None = None
         self._role = Role.FOLLOWER.value
         self._root_id = ""
@@ -148,7 +155,12 @@ class AgentPipe:
         request: dict[str, Any] = {
             "task_id": self.task_id,
             "source_type": self.source.driver,
-            "client_info": {"source_uri": self.source.uri, "hostname": socket.gethostname(), "agent_version": VERSION},
+            "client_info": {
+                "source_uri": self.source.uri,
+                "hostname": socket.gethostname(),
+                "agent_version": VERSION,
+                "allow_commands": list(self._host.allowed_commands),
+            },
             "protocol": PROTOCOL_V3,
             "sent_at": clock.monotonic_ms(),
             "root_id": self._root_id,
@@ -199,6 +211,16 @@ class AgentPipe:
                 raise SessionObsolete(f"{self.source.uri} is another storage now: {now}, not {self._root_id or 'readable'}")
             if self._message is not None and asyncio.get_running_loop().time() - self._message.progress_at > STUCK_SECONDS:
                 raise SessionObsolete("the message phase made no progress: started again")
+
+    async def _report_config(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Sends the configuration that runs, without keys."""
+        assert self._grant is not None, "commands come with a session"
+        metadata = {"filename": str(command.get("filename") or "agent.yaml"), "config_yaml": self._host.config_yaml()}
+        stream = Stream(self._grant.session_id, protocol=self._grant.protocol, stream=f"config-{command.get('id', '')}")
+        await self._sender.push(
+            self._grant.session_id, stream.batch([], source_type=SourceType.CONFIG_REPORT.value, metadata=metadata)
+        )
+        return {}
 
     async def _start_job(self, command: dict[str, Any]) -> dict[str, Any]:
         """A job that came as a command. It waits until the source watches: watch first, then list (R38)."""

@@ -7,24 +7,38 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from agent_runner import health, log, running
-from agent_runner.config import AgentConfig, PipeConfig, SourceConfig
-from agent_runner.drivers import Source, make_source
+from agent_runner.config import AgentConfig, Own, PipeConfig, SourceConfig, from_yaml, to_yaml
+from agent_runner.drivers import Source, make_sender, make_source
 from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
+from agent_runner.host_commands import HostCommands
+from agent_runner.mapping import compile_projection
 from agent_runner.pipe import AgentPipe, Host
-from agent_runner.problems import SourceProblem
+from agent_runner.problems import AgentProblem, ConfigProblem, SourceProblem
+from agent_runner.server_config import ServerConfig
 from agent_runner.worker import Worker, broker_answers
 
 TEND_SECONDS = 1.0
+FOLLOW_SECONDS = 300.0
 STOP_SECONDS = 4.0
 WORKER_SECONDS = 20.0
 WORKER_TURN_SECONDS = 0.05
 
 _log = log.get("supervisor")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the agent was started. `own`: its server and key; `allowed_commands`: remote commands that are off by default."""
+
+    own: Own
+    allowed_commands: tuple[str, ...] = ()
+    log_format: str = "text"
 
 
 @dataclass
@@ -49,23 +63,27 @@ class RunningPipe:
 class Supervisor:
     """The agent. `run` returns when it was told to stop."""
 
-    def __init__(self, config: AgentConfig, home: Home, log_format: str) -> None:
-        self._config, self._home, self._log_format = config, home, log_format
+    def __init__(self, config: AgentConfig, home: Home, options: Options) -> None:
+        self._config, self._home, self._options = config, home, options
+        self._server_config = ServerConfig(options.own) if options.own.server and options.own.key else None
         self._sources: dict[bytes, RunningSource] = {}
         self._pipes: dict[str, RunningPipe] = {}
+        self._held: set[str] = set()
         self._stopping = asyncio.Event()
         self._worker_deadline = 0.0
         self._host = Host(
             agent_id=config.agent_id,
             home=home,
-            actions={},
+            actions=HostCommands(self, options.allowed_commands).actions(),
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
             worker_ready=self._worker_ready,
             session_changed=self._note_sessions,
             health=health.report,
-            log_format=log_format,
+            config_yaml=lambda: to_yaml(self._config),
+            allowed_commands=options.allowed_commands,
+            log_format=options.log_format,
         )
-        self._worker = Worker(config.broker_url, config.agent_id, home, log_format) if config.broker_url else None
+        self._worker = Worker(config.broker_url, config.agent_id, home, options.log_format) if config.broker_url else None
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT, then stops everything within a few seconds. Raises ConfigProblem."""
@@ -73,18 +91,69 @@ class Supervisor:
         self._worker_deadline = loop.time() + WORKER_SECONDS
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        worker = asyncio.create_task(self._worker.run(), name="worker") if self._worker else None
+        helpers = [asyncio.create_task(self._follow_server(), name="server configuration")]
+        if self._worker is not None:
+            helpers.append(asyncio.create_task(self._worker.run(), name="worker"))
         try:
             self._start_pipes()
             self._home.write_json(self._home.last_config, self._config)
             await self._tend_until_stopped()
         finally:
-            await self._stop(worker)
+            await self._stop(helpers)
+
+    async def _follow_server(self) -> None:
+        """Asks now and then what the server wants, so that a lost `reload_config` costs minutes at most."""
+        while self._server_config is not None:
+            try:
+                await self.reload()
+            except AgentProblem as problem:
+                _log.warning("the server's configuration is not applied", reason=str(problem), fix=problem.fix)
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def reload(self) -> dict[str, Any]:
+        """Fetches the desired configuration, applies it when it is another, reports which one runs. Raises AgentProblem."""
+        if self._server_config is None:
+            return {"configuration": "local"}
+        try:
+            desired = await self._server_config.fetch()
+            if desired is None:
+                return {"configuration": "local"}
+            await self.apply(msgspec.structs.replace(desired, broker_url=self._config.broker_url))
+        except ConfigProblem as problem:
+            await self._server_config.report(self._config.revision, str(problem))
+            raise
+        await self._server_config.report(self._config.revision)
+        return {"revision": self._config.revision}
+
+    async def update(self, config_yaml: str) -> dict[str, Any]:
+        """Applies a configuration given as YAML. Raises ConfigProblem; then everything stays as it was."""
+        wanted = from_yaml(config_yaml, self._options.own, "update_config")
+        await self.apply(msgspec.structs.replace(wanted, broker_url=self._config.broker_url))
+        return {"pipes": sorted(self._pipes)}
+
+    def has_pipe(self, pipe_id: str) -> bool:
+        """True for a pipe of the configuration."""
+        return any(pipe.id == pipe_id for pipe in self._config.pipes)
+
+    async def stop_pipe(self, pipe_id: str) -> None:
+        """Stops one pipe until it is started again, or the agent is."""
+        self._held.add(pipe_id)
+        if pipe_id in self._pipes:
+            await self._stop_pipe(pipe_id)
+
+    def start_pipe(self, pipe_id: str) -> None:
+        """Starts one pipe that was stopped."""
+        self._held.discard(pipe_id)
+        self._start_pipes()
 
     async def apply(self, config: AgentConfig) -> None:
         """Goes over to another configuration: only pipes that differ are touched (R53). Raises ConfigProblem, then nothing is."""
+        if config == self._config:
+            return
         for pipe in config.pipes:
             make_source(pipe.source)
+            make_sender(pipe.sender)
+            compile_projection(msgspec.to_builtins(pipe.fields_mapping))
         kept = {pipe.id: pipe for pipe in config.pipes if not pipe.disabled}
         changed = [name for name, item in self._pipes.items() if kept.get(name) != item.pipe.config]
         await asyncio.gather(*(self._stop_pipe(name) for name in changed))
@@ -111,7 +180,7 @@ class Supervisor:
 
     def _start_pipes(self) -> None:
         for config in self._config.pipes:
-            if not config.disabled and config.id not in self._pipes:
+            if not (config.disabled or config.id in self._pipes or config.id in self._held):
                 self._pipes[config.id] = self._start_pipe(config)
         self._tend_sources()
 
@@ -172,9 +241,9 @@ class Supervisor:
         if not item.source.stop():
             _log.error("a watching thread does not end: it hangs in the storage", uri=item.source.uri)
 
-    async def _stop(self, worker: "asyncio.Task[None] | None") -> None:
+    async def _stop(self, helpers: list["asyncio.Task[None]"]) -> None:
         _log.info("stopping")
-        tasks = [item.task for item in self._pipes.values()] + ([worker] if worker else [])
+        tasks = [item.task for item in self._pipes.values()] + helpers
         for task in tasks:
             task.cancel()
         if tasks:

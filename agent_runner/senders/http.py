@@ -47,15 +47,15 @@ class HttpSender:
 
     async def open_session(self, request: dict[str, Any]) -> Grant:
         """`POST /session/`."""
-        return await self._call("POST", "/session/", request, Grant)
+        return await self.call("POST", "/session/", request, Grant)
 
     async def heartbeat(self, session_id: str, report: dict[str, Any]) -> HeartbeatAnswer:
         """`POST /session/{id}/heartbeat`."""
-        return await self._call("POST", f"/session/{session_id}/heartbeat", report, HeartbeatAnswer)
+        return await self.call("POST", f"/session/{session_id}/heartbeat", report, HeartbeatAnswer)
 
     async def close_session(self, session_id: str) -> None:
         """`DELETE /session/{id}`."""
-        await self._call("DELETE", f"/session/{session_id}", None, dict)
+        await self.call("DELETE", f"/session/{session_id}", None, dict)
 
     async def push(self, session_id: str, body: bytes) -> PushAnswer:
         """`POST /ingest/{id}/events`, compressed when it pays."""
@@ -75,41 +75,42 @@ class HttpSender:
         """`POST /jobs/{id}/lease`; 409: somebody else's, or finished."""
         body = {"session_id": session_id, "worker": worker} if session_id else {"worker": worker}
         try:
-            return await self._call("POST", f"/jobs/{job_id}/lease", body, Lease)
+            return await self.call("POST", f"/jobs/{job_id}/lease", body, Lease)
         except StaleWriter:
             return None
 
     async def report_progress(self, job_id: str, progress: dict[str, Any]) -> Renewal:
         """`POST /jobs/{id}/progress`."""
-        return await self._call("POST", f"/jobs/{job_id}/progress", progress, Renewal)
+        return await self.call("POST", f"/jobs/{job_id}/progress", progress, Renewal)
 
     async def finish_job(self, job_id: str, outcome: dict[str, Any]) -> None:
         """`POST /jobs/{id}/finish`."""
-        await self._call("POST", f"/jobs/{job_id}/finish", outcome, dict)
+        await self.call("POST", f"/jobs/{job_id}/finish", outcome, dict)
 
     async def sentinel_tasks(self) -> list[str]:
         """`GET /consistency/sentinel/tasks`."""
-        answer = await self._call("GET", "/consistency/sentinel/tasks", None, dict)
+        answer = await self.call("GET", "/consistency/sentinel/tasks", None, dict)
         return [str(path) for path in answer.get("paths", [])]
 
     async def sentinel_feedback(self, updates: list[dict[str, Any]]) -> None:
         """`POST /consistency/sentinel/feedback`."""
-        await self._call("POST", "/consistency/sentinel/feedback", {"type": "suspect_update", "updates": updates}, dict)
+        await self.call("POST", "/consistency/sentinel/feedback", {"type": "suspect_update", "updates": updates}, dict)
 
     async def start_audit(self, request: dict[str, Any]) -> None:
         """`POST /consistency/audit/start`."""
-        await self._call("POST", "/consistency/audit/start", request, dict)
+        await self.call("POST", "/consistency/audit/start", request, dict)
 
     async def whoami(self) -> dict[str, Any]:
         """`GET /session/`: which pipe and views the key is for."""
-        return await self._call("GET", "/session/", None, dict)
+        return await self.call("GET", "/session/", None, dict)
 
     async def close(self) -> None:
         """Closes every connection."""
         await self._control.aclose()
         await self._batches.aclose()
 
-    async def _call(self, method: str, path: str, body: object, answer_type: type[T]) -> T:
+    async def call(self, method: str, path: str, body: object, answer_type: type[T]) -> T:
+        """Any other control call below /api/v1/pipe. Raises a SenderProblem."""
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content else {}
         try:

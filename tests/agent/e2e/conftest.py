@@ -28,10 +28,10 @@ class RealAgent:
         state.mkdir(exist_ok=True)
 
     def start(self, *arguments: str, **environment: str) -> "RealAgent":
-        command = [sys.executable, "-m", "agent_runner", "run", "--server", self.world.server.url, "--agent-id", self.name]
+        command = [sys.executable, "-m", "agent_runner", "run", *self.command(), *arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--watch", str(self.directory), "--pipe", "p", *arguments],
+                command,
                 cwd=REPOSITORY,
                 env={
                     **os.environ,
@@ -44,6 +44,10 @@ class RealAgent:
                 stderr=log,
             )
         return self
+
+    def command(self) -> list[str]:
+        """The command line that says what to watch and whom to tell."""
+        return ["--server", self.world.server.url, "--agent-id", self.name, "--watch", str(self.directory), "--pipe", "p"]
 
     def send(self, number: int) -> None:
         assert self.process is not None
