@@ -65,7 +65,7 @@ def assert_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_used(bench: Bench, pattern: str) -> bool:
-    return candidates.spans(bench.fresh_tree(), Pattern(pattern).texts()) is not None
+    return candidates.spans(bench.fresh_tree(), Pattern(pattern).texts(), 1000) is not None
 
 
 def test_the_first_pass_indexes_everything(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +145,15 @@ def test_an_index_that_is_mostly_garbage_begins_anew(filled: Bench, monkeypatch:
     NameIndex.objects.update(names=1000)
     names.index_names(10)
     assert NameIndex.objects.get().names == 40
+
+
+def test_where_hits_are_dense_the_tree_is_read_in_order(filled: Bench) -> None:
+    names.index_names(10)
+    dense = candidates.spans(filled.fresh_tree(), ["report"], 1)
+    rare = candidates.spans(filled.fresh_tree(), ["report_7"], 1)
+    assert dense is None
+    assert rare is not None
+    assert len(rare) == 1
 
 
 def test_too_many_places_are_read_in_order(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

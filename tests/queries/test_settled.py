@@ -7,7 +7,8 @@ import pytest
 from apps.runtime.problems import NotFound
 from apps.views import freshness
 from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
-from apps.views.queries.settled import Doubts, Evidence, Place, Verdict, judge, settled
+from apps.views.queries.evidence import Doubts, Evidence, Place
+from apps.views.queries.settled import Verdict, judge, settled
 from tests.queries.trees import T0, fill, make_view
 
 NOW = T0 + 1000

@@ -21,10 +21,10 @@ MOST_CHANGES = 50_000
 Span = tuple[int, str, str]
 
 
-def spans(tree: Tree, texts: Sequence[str]) -> list[Span] | None:
+def spans(tree: Tree, texts: Sequence[str], limit: int) -> list[Span] | None:
     """(directory id, first name, last name) of every place that may hold a name with all these texts.
 
-    None: the index cannot say (none yet, too many places, too much that came after it); the tree has to be read.
+    None: the index cannot say (none yet, too much that came after it), or reading the tree in order finds `limit` hits sooner.
     """
     if not texts or not trigrams.are_installed():
         return None
@@ -33,9 +33,15 @@ def spans(tree: Tree, texts: Sequence[str]) -> list[Span] | None:
     if arrived is None:
         return None
     chunks = trigrams.trigrams().matching(tree.pk, texts, MOST_CHUNKS + 1)
-    if len(chunks) > MOST_CHUNKS:
+    if len(chunks) > MOST_CHUNKS or _is_dense(tree, len(chunks), limit):
         return None
     return [*_of_chunks(chunks), *_of_arrivals(tree, arrived)]
+
+
+def _is_dense(tree: Tree, chunks: int, limit: int) -> bool:
+    """Whether `limit` hits lie in fewer directories than the index names: one directory in (all / chunks) has a hit."""
+    row = sql.fetch_one(f"SELECT total_directories FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = '/'", (tree.pk,))
+    return chunks * chunks > limit * (row[0] + 1 if row else 1)
 
 
 def _of_chunks(chunks: Sequence[int]) -> list[Span]:

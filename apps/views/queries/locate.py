@@ -1,15 +1,18 @@
 """Where is it? A name or a path, looked for in every view that the asker may read, each hit with its verdict (settled or not)."""
 
 import time
+from collections.abc import Iterator
 
 import msgspec
 
 from apps.views.access import Principal
 from apps.views.models import Tree
-from apps.views.queries import search, settled
+from apps.views.queries import search
+from apps.views.queries.evidence import evidence_of_many
 from apps.views.queries.lookup import nodes_at
 from apps.views.queries.nodes import DirectoryNode, Node
 from apps.views.queries.search import SearchQuestion
+from apps.views.queries.settled import Judgement, judge
 
 BUDGET_SECONDS = 2.0
 
@@ -55,7 +58,7 @@ def locate(principal: Principal, question: SearchQuestion | str, limit: int, qui
             _miss(places, tree, "time_is_up")
         else:
             nodes, more = _found(tree, question, limit, left)
-            places.hits += [_hit(tree, key, node, quiet_seconds, now) for key, node in nodes]
+            places.hits += _hits(tree, nodes, quiet_seconds, now)
             if more:
                 _miss(places, tree, "more_hits" if len(nodes) == limit else "time_is_up")
     places.count, places.complete = len(places.hits), not places.unsearched
@@ -71,10 +74,15 @@ def _found(
     return hits.placed, hits.next_cursor is not None
 
 
-def _hit(tree: Tree, key: str, node: Node | DirectoryNode, quiet_seconds: float | None, now: float) -> Hit:
-    evidence = settled.evidence_of(tree, key, now)
+def _hits(tree: Tree, nodes: list[tuple[str, Node | DirectoryNode]], quiet_seconds: float | None, now: float) -> Iterator[Hit]:
     wanted = tree.view.hot_file_threshold if quiet_seconds is None else quiet_seconds
-    judgement = settled.judge(evidence, wanted, now)
+    known = evidence_of_many(tree, [key for key, _ in nodes], now)
+    for key, node in nodes:
+        if key in known:  # else it went between the two reads
+            yield _hit(tree, node, judge(known[key], wanted, now))
+
+
+def _hit(tree: Tree, node: Node | DirectoryNode, judgement: Judgement) -> Hit:
     return Hit(
         view_id=tree.view.slug,
         member=tree.scope or None,

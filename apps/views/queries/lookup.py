@@ -70,21 +70,24 @@ def nodes_at(tree: Tree, keys: Sequence[str]) -> dict[str, Node | DirectoryNode]
         f"SELECT {_D} FROM {sql.DIRECTORY} d WHERE d.tree_id = %s AND {sql.one_of('d.path')}",
         (tree.pk, sql.bound(keys)),
     )
-    wanted = set(keys)
-    files = sql.fetch(
-        f"SELECT {_F}, d.path FROM {sql.DIRECTORY} d JOIN {sql.FILE} f ON f.directory_id = d.id "
-        f"WHERE d.tree_id = %s AND {sql.one_of('d.path')} AND {sql.one_of('f.name')}",
-        (tree.pk, sql.bound(sorted({paths.parent(key) for key in keys})), sql.bound(sorted({paths.name(key) for key in keys}))),
-    )
+    files = file_rows(tree, keys, f"{_F}, d.path")
     namer = Namer(tree)
     namer.learn(directories)
     namer.learn([row[:-1] for row in files])
     found: dict[str, Node | DirectoryNode] = {row[1]: namer.directory(row) for row in directories}
     for row in files:
         key = paths.join(row[-1], row[1])
-        if key in wanted:
-            found[key] = namer.file(key, row[:-1])
-    return found
+        found[key] = namer.file(key, row[:-1])
+    return {key: found[key] for key in keys if key in found}
+
+
+def file_rows(tree: Tree, keys: Sequence[str], columns: str) -> list[sql.Row]:
+    """`columns` (of `f`, the file, and `d`, its directory) of the files among the paths, and of others with their names nearby."""
+    return sql.fetch(
+        f"SELECT {columns} FROM {sql.DIRECTORY} d CROSS JOIN {sql.FILE} f "
+        f"WHERE f.directory_id = d.id AND d.tree_id = %s AND {sql.one_of('d.path')} AND {sql.one_of('f.name')}",
+        (tree.pk, sql.bound(sorted({paths.parent(key) for key in keys})), sql.bound(sorted({paths.name(key) for key in keys}))),
+    )
 
 
 def entries_of(tree: Tree, key: str, after: str, limit: int) -> dict[str, Node | DirectoryNode]:

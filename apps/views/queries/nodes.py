@@ -1,7 +1,6 @@
 """Nodes as answers show them (protocol V2's fields first), made from rows of the node tables."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from apps.views.queries.gaps import open_gaps
 from fustor_schema import paths
 
 _KINDS = {int(kind): kind.label for kind in NodeKind}
+_SUSPECT, _BLIND = int(Flag.SUSPECT), int(Flag.BLIND)
 _UNSIGNED_64 = 1 << 64  # the column is signed
-_NOBODY = SessionLabel("", "", "", "")
 
 
 class Node(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
@@ -54,18 +53,18 @@ class DirectoryNode(Node, omit_defaults=True, gc=False, kw_only=True):
 
 
 class Namer:
-    """Turns rows of one tree into nodes. Keeps the labels of sessions and the open gaps of the tree for one answer."""
+    """Turns rows of one tree into nodes. Keeps the names of sessions and the open gaps of the tree for one answer."""
 
     def __init__(self, tree: Tree) -> None:
-        self._labels: dict[int, SessionLabel] = {}
+        self._names: dict[int, tuple[str | None, str | None]] = {}
         self._gaps = tuple(gap.path for gap in open_gaps(tree))
 
     def learn(self, rows: Iterable[sql.Row]) -> None:
         """Look up, at once, the sessions that these rows name (their last column)."""
-        unknown = {row[-1] for row in rows} - self._labels.keys()
+        unknown = {row[-1] for row in rows} - self._names.keys()
         if unknown:
             found = ports.session_labels(unknown)
-            self._labels.update({number: found.get(number, _NOBODY) for number in unknown})
+            self._names.update({number: _named(found.get(number)) for number in unknown})
 
     def files(self, directory: str, rows: Sequence[sql.Row]) -> list[Node]:
         """The nodes of file rows that lie in one directory."""
@@ -75,44 +74,67 @@ class Namer:
 
     def file(self, key: str, row: sql.Row) -> Node:
         """One file row (columns `sql.FILE_COLUMNS`); its session was learnt."""
-        kind = _KINDS[row[2]]
-        return Node(content_type="file", kind=kind, **self._shared(key, row[1], row[3:]))
+        _, name, kind, size, mtime, ctime, mode, uid, gid, inode, nlink, flags, session = row
+        agent, source = self._names[session]
+        escaped = not key.isascii() and paths.is_escaped(key)
+        # written out, without a dict in between: the hot loop of every big answer
+        return Node(
+            name=paths.display(name) if escaped else name,
+            content_type="file",
+            path=paths.display(key) if escaped else key,
+            path_b64=paths.to_base64(key) if escaped else None,
+            size=size,
+            modified_time=mtime,
+            created_time=ctime,
+            integrity_suspect=flags & _SUSPECT == _SUSPECT,
+            agent_missing=flags & _BLIND == _BLIND,
+            last_agent_id=agent,
+            source_uri=source,
+            kind=_KINDS[kind],
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            inode=None if inode is None else inode % _UNSIGNED_64,
+            nlink=nlink,
+            unverified=bool(self._gaps) and self._is_unverified(key),
+        )
 
     def directory(self, row: sql.Row) -> DirectoryNode:
         """One directory row (columns `sql.DIRECTORY_COLUMNS`); its session was learnt."""
-        _, key, _, files, directories, size, unscanned = row[:7]
-        flags = row[15]
+        _, key, _, files, directories, total, unscanned, size, mtime, ctime, mode, uid, gid, inode, nlink, flags, session = row
+        agent, source = self._names[session]
+        escaped = not key.isascii() and paths.is_escaped(key)
         return DirectoryNode(
+            name=paths.display(paths.name(key)),
             content_type="directory",
+            path=paths.display(key),
+            path_b64=paths.to_base64(key) if escaped else None,
+            size=size,
+            modified_time=mtime,
+            created_time=ctime,
+            integrity_suspect=flags & _SUSPECT == _SUSPECT,
+            agent_missing=flags & _BLIND == _BLIND,
+            last_agent_id=agent,
+            source_uri=source,
             kind="directory",
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            inode=None if inode is None else inode % _UNSIGNED_64,
+            nlink=nlink,
+            unverified=bool(self._gaps) and self._is_unverified(key),
             audit_skipped=bool(flags & Flag.AUDIT_SKIPPED),
             total_files=files,
             total_directories=directories,
-            total_size=size,
+            total_size=total,
             unscanned=unscanned or None,
             placeholder=bool(flags & Flag.PLACEHOLDER),
-            **self._shared(key, paths.name(key), row[7:]),
         )
 
-    def _shared(self, key: str, name: str, metadata: sql.Row) -> dict[str, Any]:
-        size, mtime, ctime, mode, uid, gid, inode, nlink, flags, session = metadata
-        label = self._labels.get(session, _NOBODY)
-        escaped = paths.is_escaped(key)
-        return {
-            "name": paths.display(name) if escaped else name,
-            "path": paths.display(key) if escaped else key,
-            "path_b64": paths.to_base64(key) if escaped else None,
-            "size": size,
-            "modified_time": mtime,
-            "created_time": ctime,
-            "integrity_suspect": flags & 1 == 1,
-            "agent_missing": flags & 4 == 4,
-            "last_agent_id": label.agent_id or None,
-            "source_uri": label.source_uri or None,
-            "mode": mode,
-            "uid": uid,
-            "gid": gid,
-            "inode": None if inode is None else inode % _UNSIGNED_64,
-            "nlink": nlink,
-            "unverified": bool(self._gaps) and any(paths.is_within(key, gap) for gap in self._gaps),
-        }
+    def _is_unverified(self, key: str) -> bool:
+        return any(paths.is_within(key, gap) for gap in self._gaps)
+
+
+def _named(label: SessionLabel | None) -> tuple[str | None, str | None]:
+    """(agent id, source uri) as nodes show them."""
+    return (None, None) if label is None else (label.agent_id or None, label.source_uri or None)

@@ -64,7 +64,7 @@ def search(
     """At most `limit` hits from the cursor on. Raises Invalid, Gone."""
     cursor = cursors.resume(cursor_text, tree, question.digest)
     start = _position(cursor, question.key)
-    indexed = _by_index(tree, question, start)
+    indexed = _by_index(tree, question, start, limit)
     found, stopped_at = _in_order(tree, question, start, limit, budget_seconds) if indexed is None else (indexed, None)
     if len(found) > limit:
         stopped_at = found[limit - 1][0]
@@ -72,9 +72,9 @@ def search(
     return Hits(_nodes(tree, found[:limit]), following.text() if following else None, cursor.as_of_seq)
 
 
-def _by_index(tree: Tree, question: SearchQuestion, start: Position) -> list[Placed] | None:
+def _by_index(tree: Tree, question: SearchQuestion, start: Position, limit: int) -> list[Placed] | None:
     """All hits behind a position; None when the index cannot tell, or there are too many of them."""
-    spans = candidates.spans(tree, question.pattern.texts())
+    spans = candidates.spans(tree, question.pattern.texts(), limit)
     if spans is None:
         return None
     found: dict[tuple[str, str], sql.Row] = {}

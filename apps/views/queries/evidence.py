@@ -1,0 +1,157 @@
+"""What is known of a path that bears on whether it is settled: its own row, and the doubts about it and all below it.
+
+For many files at once in a fixed number of statements (`locate`); a directory takes a few more, each bounded by an index.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Max
+
+from apps.views import clock as watermark
+from apps.views.freshness import Freshness
+from apps.views.models import Audit, BlindSpot, Flag, Suspect, Tree
+from apps.views.queries import gaps, lookup, sql
+from apps.views.queries.stats import freshness_of
+from apps.views.queries.within import within
+from fustor_schema import paths
+
+SAMPLE = 5
+_FILE = "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path as far as its own row tells. Times in Unix seconds, sizes in bytes."""
+
+    path: str
+    is_directory: bool
+    files: int
+    directories: int
+    size: int
+    last_change_at: float
+    newest_mtime: float | None
+    placeholder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What is doubtful at a path and below it: counts, with a few examples each. `blind_at`: when the last blind spot was found."""
+
+    suspects: int = 0
+    suspect_paths: tuple[str, ...] = ()
+    unscanned: tuple[tuple[str, str], ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
+    blind_spots: int = 0
+    blind_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a verdict depends on. `watched_since`: when the view became complete; `verified_at`: last complete scan."""
+
+    place: Place
+    doubts: Doubts
+    freshness: Freshness
+    watched_since: float
+    verified_at: float | None
+    storage_now: float
+
+
+def evidence_of(tree: Tree, key: str, now: float) -> Evidence:
+    """What is known of one path at `now` (Unix seconds of the server). Raises NotFound."""
+    found = evidence_of_many(tree, [key], now)
+    if key not in found:
+        raise lookup.absent(key)
+    return found[key]
+
+
+def evidence_of_many(tree: Tree, keys: Sequence[str], now: float) -> dict[str, Evidence]:
+    """The same of several paths; absent ones are left out."""
+    if not keys:
+        return {}
+    directories = {place.path: (place, _doubts_below(tree, place.path)) for place in _directories(tree, keys)}
+    files = _files(tree, [key for key in keys if key not in directories])
+    freshness, verified_at = freshness_of(tree, now), _last_audit_start(tree)
+    return {
+        key: Evidence(
+            place=place,
+            doubts=doubts,
+            freshness=freshness,
+            watched_since=tree.snapshot_complete_at or now,
+            verified_at=verified_at,
+            storage_now=watermark.logical_now(tree.clock, now),
+        )
+        for key, (place, doubts) in {**directories, **files}.items()
+    }
+
+
+def _directories(tree: Tree, keys: Sequence[str]) -> list[Place]:
+    rows = sql.fetch(
+        "SELECT path, total_files, total_directories, total_bytes, last_change_at, newest_mtime, flags "
+        f"FROM {sql.DIRECTORY} WHERE tree_id = %s AND {sql.one_of('path')}",
+        (tree.pk, sql.bound(keys)),
+    )
+    return [
+        Place(path, True, files, directories, size, changed / 1000, newest, bool(flags & Flag.PLACEHOLDER))
+        for path, files, directories, size, changed, newest, flags in rows
+    ]
+
+
+def _doubts_below(tree: Tree, key: str) -> Doubts:
+    suspects = within(Suspect.objects.filter(tree=tree), key).order_by("path")
+    spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
+    blind_at = spots.aggregate(latest=Max("detected_at"))["latest"]
+    count = suspects.count()
+    return Doubts(
+        suspects=count,
+        suspect_paths=tuple(suspects.values_list("path", flat=True)[:SAMPLE]) if count else (),
+        unscanned=_unscanned_below(tree, key),
+        gaps=_gaps(tree, key),
+        blind_spots=spots.count() if blind_at is not None else 0,
+        blind_at=blind_at,
+    )
+
+
+def _unscanned_below(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:
+    low, high = sql.below(key)
+    rows = sql.fetch(
+        f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND unscanned <> '' "
+        "AND (path = %s OR (path > %s AND path < %s)) ORDER BY path LIMIT %s",
+        (tree.pk, key, low, high, SAMPLE),
+    )
+    return tuple((path, why) for path, why in rows)
+
+
+def _files(tree: Tree, keys: Sequence[str]) -> dict[str, tuple[Place, Doubts]]:
+    """Files among the paths, each with its doubts."""
+    if not keys:
+        return {}
+    suspects = set(Suspect.objects.filter(tree=tree, path__in=keys).values_list("path", flat=True))
+    spots = dict(BlindSpot.objects.filter(tree=tree, closed_at=None, path__in=keys).values_list("path", "detected_at"))
+    found = {}
+    for directory, unscanned, name, size, decided, mtime in lookup.file_rows(
+        tree, keys, "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime"
+    ):
+        key = paths.join(directory, name)
+        doubts = Doubts(
+            suspects=int(key in suspects),
+            suspect_paths=(key,) if key in suspects else (),
+            unscanned=((directory, unscanned),) if unscanned else (),
+            gaps=_gaps(tree, key),
+            blind_spots=int(key in spots),
+            blind_at=spots.get(key),
+        )
+        found[key] = Place(key, False, 1, 0, size, decided / 1000, mtime, placeholder=False), doubts
+    return {key: found[key] for key in keys if key in found}
+
+
+def _gaps(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:
+    return tuple((gap.path, gap.reason) for gap in gaps.touching(tree, key)[:SAMPLE])
+
+
+def _last_audit_start(tree: Tree) -> float | None:
+    """When the last complete audit began: what it did not find changed had not changed by then."""
+    complete = Audit.objects.filter(tree=tree, state=Audit.State.COMPLETE).order_by("-started_at")
+    started = complete.values_list("started_at", flat=True).first()
+    return None if started is None else started / 1000

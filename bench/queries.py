@@ -1,0 +1,177 @@
+"""How fast the questions are answered while a batch stream comes in: `python bench/queries.py [nodes]` (default 200,000).
+
+A server of its own, filled over HTTP by a V2 client; then each question is asked over one kept-alive connection while another
+client keeps sending realtime batches. `/healthz` on the same connection is the measure of what HTTP itself costs here. Then the
+name index is completed, and all is measured again. On a shared machine only the ratios within one run mean anything.
+"""
+
+import itertools
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("FUSTOR_HOME", tempfile.mkdtemp(prefix="fustor-bench-"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import django
+
+django.setup()
+
+from apps.views import names
+from apps.views.models import Tree
+from tests.blackbox.client import Row, V2Client, d, f
+from tests.blackbox.processes import RunningServer
+from tests.blackbox.world import World, server_database
+
+FILES_PER_DIRECTORY = 100
+WORDS = ("report", "final", "draft", "image", "sample", "data", "log", "run", "alpha", "beta")
+MTIME = 1_700_000_000.0
+chance = random.Random(1)
+
+
+def directory(number: int) -> str:
+    """Path of the n-th directory."""
+    return f"/project_{number // 100:03}/set_{number % 100:02}"
+
+
+def rows(nodes: int) -> Iterator[Row]:
+    """Rows of the tree, directory by directory."""
+    for number in range(nodes // (FILES_PER_DIRECTORY + 1)):
+        yield d(directory(number), MTIME)
+        for file in range(FILES_PER_DIRECTORY):
+            name = f"{chance.choice(WORDS)}_{number:05}_{chance.getrandbits(24):06x}_{file:03}.dat"
+            yield f(f"{directory(number)}/{name}", MTIME + chance.random() * 1e7, chance.randrange(10**6))
+
+
+def fill(client: V2Client, nodes: int) -> float:
+    """Send the snapshot; rows a second, every batch committed when answered."""
+    began, source = time.perf_counter(), rows(nodes)
+    while batch := list(itertools.islice(source, 1_000)):
+        assert client.P("sn", batch, "insert").status_code == 200
+    client.P("sn", [], end=True)
+    return nodes / (time.perf_counter() - began)
+
+
+class Stream:
+    """Realtime batches of 50 rows all over the tree, until stopped."""
+
+    def __init__(self, client: V2Client, directories: int) -> None:
+        self.client, self.directories, self.rows = client, directories, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            places = [directory(chance.randrange(self.directories)) for _ in range(50)]
+            self.client.P("rt", [f(f"{place}/live_{chance.randrange(1000)}", time.time() - 3600) for place in places])
+            self.rows += 50
+            time.sleep(0.02)
+
+    def __enter__(self) -> "Stream":
+        self._began = time.perf_counter()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        print(f"meanwhile {self.rows / (time.perf_counter() - self._began):,.0f} realtime rows/s came in")
+
+
+def measure(what: str, ask: Callable[[], object], times: int) -> float:
+    """Ask often, print median and 95th percentile in ms; the median."""
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        ask()
+        spent.append((time.perf_counter() - began) * 1000)
+    spent.sort()
+    median = spent[len(spent) // 2]
+    ratio, p95 = median / BASE.get("ms", median), spent[int(len(spent) * 0.95)]
+    print(f"{what:38} median {median:8.2f} ms   p95 {p95:8.2f} ms   healthz × {ratio:6.1f}")
+    return median
+
+
+BASE: dict[str, float] = {}
+
+
+def questions(world: World, directories: int, times: int) -> None:
+    """Every question, with places chosen anew each time."""
+    http = world.reader.http
+
+    def ask(call: str, **parameters: object) -> Callable[[], object]:
+        def once() -> object:
+            filled = {name: value() if callable(value) else value for name, value in parameters.items()}
+            answer = http.get(call, params=filled)
+            assert answer.status_code == 200, answer.text
+            return answer.content
+
+        return once
+
+    def anywhere() -> str:
+        return directory(chance.randrange(directories))
+
+    def project() -> str:
+        return anywhere().rsplit("/", 1)[0]
+
+    def rare() -> str:
+        return f"_{chance.randrange(directories):05}_"
+
+    BASE["ms"] = measure("healthz", lambda: http.get(f"{world.server.url}/healthz"), times)
+    measure("tree of a directory", ask("/tree", path=anywhere), times)
+    measure("tree page of 1,000", ask("/tree", limit=1000), max(5, times // 5))
+    measure("stats of a directory", ask("/stats", path=anywhere), times)
+    measure("stats of a project", ask("/stats", path=project), times)
+    measure("stats of the root", ask("/stats"), times)
+    measure("metadata", ask("/metadata", path=anywhere), times)
+    measure("settled, a project", ask("/settled", path=project), times)
+    measure("explain", ask("/explain", path=anywhere), times)
+    measure("changes, 1,000 back", ask("/changes", since=world_seq(world) - 1000), max(5, times // 5))
+    measure("search, rare text", ask("/search", pattern=rare, limit=100), max(5, times // 5))
+    measure("search, no hit", ask("/search", pattern="nothing-like-it"), max(5, times // 5))
+    measure("search, common text, 100 hits", ask("/search", pattern="report", limit=100), max(5, times // 5))
+    measure("locate, rare text", lambda: locate(world, rare()), max(5, times // 5))
+
+
+def world_seq(world: World) -> int:
+    """Where the feed stands."""
+    return Tree.objects.get(view=world.view).change_seq
+
+
+def locate(world: World, name: str) -> None:
+    """Ask every view of the key."""
+    answer = world.reader.http.get(f"{world.server.url}/api/v1/views/locate", params={"name": name})
+    assert answer.status_code == 200, answer.text
+
+
+def main(nodes: int) -> None:
+    """Fill, ask, index, ask again."""
+    directories = nodes // (FILES_PER_DIRECTORY + 1)
+    with RunningServer() as server, server_database(server):
+        world = World(server)
+        client, live = world.client("agent:scan"), world.client("agent:live")
+        client.S()
+        live.S()
+        print(f"snapshot over HTTP: {fill(client, nodes):,.0f} rows/s, {nodes:,} nodes")
+        with Stream(live, directories):
+            questions(world, directories, 50)
+        began = time.perf_counter()
+        indexed = names.index_names(3600)
+        print(f"name index: {indexed:,} names left to this process, {time.perf_counter() - began:.1f} s")
+        with Stream(live, directories):
+            questions(world, directories, 50)
+        full = time.perf_counter()
+        with world.reader.http.stream("GET", "/tree") as stream:
+            size = sum(len(chunk) for chunk in stream.iter_bytes())
+        print(f"the whole tree: {size / 1e6:.0f} MB in {time.perf_counter() - full:.1f} s")
+        world.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
