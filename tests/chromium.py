@@ -1,4 +1,8 @@
-"""Headless Chromium for tests: the one that is installed, started once per module. Fixtures come through tests/conftest.py."""
+"""Headless Chromium for tests: the one that is installed. Fixtures come through tests/conftest.py.
+
+Playwright's synchronous API runs an event loop in the test's thread. So it is started per test: left running, it would break
+every later test that is asynchronous or asks the ORM.
+"""
 
 import os
 import shutil
@@ -31,9 +35,11 @@ def installed() -> str:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The browser, headless. Per module: while it is open, its driver runs an event loop in this thread, and the ORM refuses."""
+@pytest.fixture
+def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """The browser, headless."""
+    # the loop in this thread is Playwright's; Django's ORM is used between its steps, never inside one
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed(), args=list(ARGUMENTS))
         yield browser

@@ -17,8 +17,9 @@ from fustor_site.supervisor.backoff import Backoff
 from fustor_site.supervisor.output import Output
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# together under the ten seconds in which everything must be gone
-GRACE_SECONDS = 7.0
+# for all programs together, and for the broker after them: with what a busy machine adds, under ten seconds
+GRACE_SECONDS = 6.0
+BROKER_GRACE_SECONDS = 1.0
 CHUNK = 65536
 
 
@@ -90,7 +91,7 @@ class Supervisor:
     def stop(self) -> None:
         """End every program and everything that they started, the broker last. Under ten seconds."""
         everyone = [program for program in self.programs if program.child]
-        for group, grace in (([p for p in everyone if not p.last], GRACE_SECONDS), ([p for p in everyone if p.last], 1.5)):
+        for group, grace in (([p for p in everyone if not p.last], GRACE_SECONDS), ([p for p in everyone if p.last], BROKER_GRACE_SECONDS)):
             self._end(group, grace)
         orphans.end_all()
 

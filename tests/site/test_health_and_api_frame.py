@@ -30,11 +30,11 @@ def test_unknown_api_path_is_json_404(server: RunningServer) -> None:
 def test_readyz_says_what_is_wrong_when_redis_is_gone(server: RunningServer) -> None:
     server.redis.kill()
     try:
-        answer = httpx.get(f"{server.url}/readyz")
+        answer = httpx.get(f"{server.url}/readyz", timeout=30)
     finally:
         server.redis.start()
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert "FUSTOR_REDIS_URL" in answer.json()["checks"]["broker"]
     assert answer.json()["checks"]["database"] == "ok"
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
