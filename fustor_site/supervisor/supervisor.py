@@ -90,9 +90,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every program and everything that they started, the broker last. Under ten seconds."""
-        everyone = [program for program in self.programs if program.child]
-        for group, grace in (([p for p in everyone if not p.last], GRACE_SECONDS), ([p for p in everyone if p.last], BROKER_GRACE_SECONDS)):
-            self._end(group, grace)
+        started = [program for program in self.programs if program.child]
+        self._end([program for program in started if not program.last], GRACE_SECONDS)
+        self._end([program for program in started if program.last], BROKER_GRACE_SECONDS)
         orphans.end_all()
 
     def _end(self, programs: list[Program], grace: float) -> None:
