@@ -3,9 +3,11 @@
 Protocol 2 agents start their phases themselves; and any agent's scan rows show that a job it was given is under way.
 """
 
+import uuid
 from typing import Any
 
 import structlog
+from django.db import connection
 from django.db.models import F, QuerySet
 
 from apps.runtime import hints
@@ -14,6 +16,7 @@ from apps.runtime.problems import Conflict
 from apps.sessions.models import Job, Session
 from apps.sessions.services import commands, jobs
 from apps.sessions.services.leadership import epochs_of
+from apps.sessions.services.ledger import Sender
 from apps.sessions.services.origins import origin_of
 from apps.sessions.services.trees import trees_of
 from apps.views import services as views
@@ -23,6 +26,9 @@ from fustor_schema.wire import Envelope
 
 log = structlog.get_logger(__name__)
 
+SELF_RUN = (Job.Kind.SNAPSHOT, Job.Kind.AUDIT)
+_COUNT_ROWS = "UPDATE fustor_sessions_job SET found = found + %s WHERE session_id = %s AND kind = %s AND state = 'RUNNING'"
+
 KIND_OF = {
     SourceType.SNAPSHOT: Job.Kind.SNAPSHOT,
     SourceType.AUDIT: Job.Kind.AUDIT,
@@ -31,22 +37,37 @@ KIND_OF = {
 }
 
 
-def note_rows(session: Session, source: SourceType, envelope: Envelope, rows: int) -> None:
+def note_rows(sender: Sender, source: SourceType, envelope: Envelope, rows: int) -> None:
     """Count a scan batch for the job it belongs to; the end marker of a phase ends the job of an old agent."""
-    if session.protocol >= PROTOCOL_V3:
+    if sender.protocol >= PROTOCOL_V3:
         return  # its worker reports progress by itself
     kind = KIND_OF[source]
+    if not envelope.is_end and _count_rows(sender.number, kind, rows):
+        return
+    session = Session.objects.select_related("pipe").get(number=sender.number)
+    _note_rows_slowly(session, kind, jobs.parsed_id((envelope.metadata or {}).get("job_id")), rows)
+    if envelope.is_end and kind in SELF_RUN:
+        end(session, kind)
+
+
+def _count_rows(number: int, kind: Job.Kind, rows: int) -> bool:
+    """Add to the one phase that runs; False when there is none, or it is not clear which job the rows belong to."""
+    if kind not in SELF_RUN:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_ROWS, [rows, number, kind.value])
+        return bool(cursor.rowcount == 1)
+
+
+def _note_rows_slowly(session: Session, kind: Job.Kind, job_id: uuid.UUID | None, rows: int) -> None:
     open_jobs = Job.objects.filter(session=session, kind=kind, state__in=Job.OPEN)
-    job_id = jobs.parsed_id((envelope.metadata or {}).get("job_id"))
     if kind == Job.Kind.SCAN and job_id is not None:
         open_jobs = open_jobs.filter(id=job_id)
     counted = open_jobs.update(state=Job.State.RUNNING, found=F("found") + rows)
-    if not counted and kind in (Job.Kind.SNAPSHOT, Job.Kind.AUDIT) and rows:
+    if not counted and kind in SELF_RUN and rows:
         begin(session, kind, rows)
     for job in open_jobs.filter(started_at__isnull=True):
         _started(job)
-    if envelope.is_end and kind in (Job.Kind.SNAPSHOT, Job.Kind.AUDIT):
-        end(session, kind)
 
 
 def begin(session: Session, kind: Job.Kind, rows: int = 0) -> None:
@@ -112,7 +133,7 @@ def _scan_completed(session: Session, job: Job, tree: Tree) -> None:
     started = job.started_at or job.created_at
     views.scan_completed(
         tree.pk,
-        origin_of(session, tree, epochs_of(session)),
+        origin_of(session, epochs_of(session).get(tree.pk, 0)),
         path=job.path,
         recursive=job.recursive,
         started_ms=int(started.timestamp() * 1000),

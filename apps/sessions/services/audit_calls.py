@@ -41,7 +41,7 @@ def start_audit(principal: KeyPrincipal, word: AuditWord) -> int:
             for tree in _led(locked, epochs):
                 audits.start(
                     tree.pk,
-                    origin_of(locked, tree, epochs),
+                    origin_of(locked, epochs.get(tree.pk, 0)),
                     audit_id=word.audit_id,
                     started_ms=started_ms,
                     root_id=word.root_id,
@@ -63,7 +63,7 @@ def end_audit(principal: KeyPrincipal, word: AuditWord) -> int:
             for tree in _led(locked, epochs):
                 audits.end(
                     tree.pk,
-                    origin_of(locked, tree, epochs),
+                    origin_of(locked, epochs.get(tree.pk, 0)),
                     audit_id=word.audit_id,
                     manifest=word.manifest,
                     root_id=word.root_id,

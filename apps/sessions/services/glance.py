@@ -72,7 +72,7 @@ def _glance(row: tuple[Any, ...]) -> Glance:
         pipe_id=pipe_id,
         agent_name=agent_name,
         timeout_seconds=timeout,
-        last_active=_seconds(active),
+        last_active=seconds_of(active),
         has_ended=ended is not None,
         can_realtime=bool(can_realtime),
         state=state,
@@ -92,7 +92,8 @@ def parsed_id(session_id: str) -> uuid.UUID | None:
         return None
 
 
-def _seconds(moment: datetime | str) -> float:
+def seconds_of(moment: datetime | str) -> float:
+    """Unix seconds of a moment as the database driver gives it."""
     # SQLite gives text or a naive datetime, in UTC; PostgreSQL an aware one
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)

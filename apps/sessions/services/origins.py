@@ -1,18 +1,30 @@
 """The Origin of a session's claims on one tree: who says it, in which term, and how its clock relates to ours."""
 
-from collections.abc import Mapping
+import uuid
+from typing import Any, Protocol
 
 from apps.sessions import offsets
-from apps.sessions.models import Session
 from apps.views.claims import Origin
-from apps.views.models import Tree
 from fustor_schema.sources import PROTOCOL_V3
 
 MOST_ATTR_CACHE_SECONDS = 86_400
 
 
-def origin_of(session: Session, tree: Tree, epochs: Mapping[int, int]) -> Origin:
-    """`epochs`: tree id → epoch of the trees that the session leads."""
+class Speaker(Protocol):
+    """A session, as a row of the ORM or as the ledger reads it."""
+
+    number: int
+    id: uuid.UUID
+    task_id: str
+    agent_name: str
+    source_uri: str
+    protocol: int
+    client_info: dict[str, Any]
+    clock: dict[str, Any]
+
+
+def origin_of(session: Speaker, epoch: int) -> Origin:
+    """`epoch`: the term in which the session leads the tree; 0 when it does not."""
     of_clock = offsets.of_monotonic_clock if session.protocol >= PROTOCOL_V3 else offsets.of_wall_clock
     offset = of_clock(session.clock)
     return Origin(
@@ -22,15 +34,15 @@ def origin_of(session: Session, tree: Tree, epochs: Mapping[int, int]) -> Origin
         agent_id=session.agent_name,
         source_uri=session.source_uri,
         protocol=session.protocol,
-        is_leader=tree.pk in epochs,
-        epoch=epochs.get(tree.pk, 0),
+        is_leader=epoch > 0,
+        epoch=epoch,
         clock_offset_ms=offset.offset_ms,
         clock_error_ms=offset.error_ms,
         attr_cache_ms=_attr_cache_ms(session),
     )
 
 
-def _attr_cache_ms(session: Session) -> int | None:
+def _attr_cache_ms(session: Speaker) -> int | None:
     """What the agent said of its mount when it opened the session; None when it said nothing that is a time (R13)."""
     host = session.client_info.get("host")
     seconds = host.get("attr_cache_seconds") if isinstance(host, dict) else None

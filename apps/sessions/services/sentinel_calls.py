@@ -39,6 +39,6 @@ def feedback(principal: KeyPrincipal, looks: Sequence[Look], session_id: str | N
             locked = fenced(session)
             epochs = epochs_of(locked)
             for tree in trees_of(locked.pipe):
-                sentinel.feedback(tree.pk, origin_of(locked, tree, epochs), looks, now_ms())
+                sentinel.feedback(tree.pk, origin_of(locked, epochs.get(tree.pk, 0)), looks, now_ms())
                 updated += 1
     return updated
