@@ -55,10 +55,11 @@ def of_batch(tree: Tree, origin: Origin, batch: Batch, checked: Intake, now_ms: 
         return None
     wanted = batch.envelope.audit_id
     audit = _open_audit(tree, now_ms)
-    if audit is not None and wanted is not None and audit.audit_id != wanted:
-        raise Conflict(f"audit {wanted!r:.100} is not the open one", code="STALE_AUDIT")
+    if wanted is not None and (audit is None or audit.audit_id != wanted):
+        _succeed(tree, audit, wanted, now_ms)
+        audit = None
     if audit is None:
-        if not checked.claims or _is_tail_of_aborted(tree, origin, wanted):
+        if not checked.claims or (wanted is None and _is_tail_of_aborted(tree, origin)):
             return None
         audit = _open(tree, origin, wanted or "", min(claim[1].observed_at for claim in checked.claims), now_ms)
     audit.batches += 1
@@ -156,10 +157,16 @@ def _open_audit(tree: Tree, now_ms: int) -> Audit | None:
     return audit
 
 
-def _is_tail_of_aborted(tree: Tree, origin: Origin, audit_id: str | None) -> bool:
+def _succeed(tree: Tree, present: Audit | None, wanted: str, now_ms: int) -> None:
+    """An audit that nobody heard of begins, in place of the one that is open. Raises Conflict when it is over already (R14)."""
+    if Audit.objects.filter(tree=tree, audit_id=wanted).exists():
+        raise Conflict(f"audit {wanted!r:.100} is over", code="STALE_AUDIT", fix="Start a new audit.")
+    if present is not None:
+        _finish(present, Audit.State.ABORTED, "another audit began", now_ms)
+
+
+def _is_tail_of_aborted(tree: Tree, origin: Origin) -> bool:
     """Whether rows without an open audit are the rest of one that was aborted: they are believed, but prove no absence."""
-    if audit_id is not None:
-        return Audit.objects.filter(tree=tree, audit_id=audit_id).exists()
     last = Audit.objects.filter(tree=tree).order_by("-pk").first()
     return last is not None and last.session == origin.session and last.state == Audit.State.ABORTED and not last.end_seen
 

@@ -47,9 +47,6 @@ Claim = tuple[Op, Said, str, list[Entry], int]
 many entries; every other claim has one. The root is directory "" and name ""; `move` and `gap` have no entries."""
 
 
-Place = tuple[int, int | None]
-
-
 class Movement(NamedTuple):
     """The two ends of a `move`."""
 
@@ -77,31 +74,112 @@ class BadField(ValueError):
 
 def read(batch: Batch, origin: Origin, received_ms: int) -> Intake:
     """The claims of a batch. Raises Invalid when an event has no schema: then the envelope is not valid (R33)."""
-    intake = Intake([], list(batch.refused), 0, {}, {})
-    refused = {(reject.event, reject.row) for reject in batch.refused}
-    rows = 0
-    fallback = _SOURCE_OF_BATCH[SourceType(batch.envelope.source_type)]
+    reader = _Reader(batch, origin, received_ms)
     for number, event in enumerate(batch.envelope.events):
-        rows += len(event.rows)
+        reader.read_event(event, number)
+    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps)
+
+
+class _Reader:
+    """Reads the events of one batch, one after the other."""
+
+    def __init__(self, batch: Batch, origin: Origin, received_ms: int) -> None:
+        self.claims: list[Claim] = []
+        self.rejects = list(batch.refused)
+        self.rows = 0
+        self.moves: dict[int, Movement] = {}
+        self.gaps: dict[int, tuple[str, str]] = {}
+        self._refused: set[tuple[int, int | None]] = {(reject.event, reject.row) for reject in batch.refused}
+        self._fallback = _SOURCE_OF_BATCH[SourceType(batch.envelope.source_type)]
+        self._origin, self._received_ms, self._is_native = origin, received_ms, origin.is_native
+        self._error_ms = int(origin.clock_error_ms)
+        self._last_said: tuple[object, ...] = ()
+        self._said: Said | None = None
+
+    def read_event(self, event: Event, number: int) -> None:
+        """One event: its claims, or its rejects. Raises Invalid."""
+        self.rows += len(event.rows)
         try:
-            said = _said(event, number, origin, received_ms, fallback)
-            _read_event(event, number, said, origin, intake, refused)
+            self._read(event, number, self._said_of(event, number))
         except BadField as bad:
-            intake.rejects.append(Reject(number, None, bad.field, bad.reason))
-    return intake._replace(rows=rows)
+            self.rejects.append(Reject(number, None, bad.field, bad.reason))
 
+    def _read(self, event: Event, number: int, said: Said) -> None:
+        kind = event.event_type
+        if kind == EventType.UPDATE or kind == EventType.INSERT:
+            self._read_upserts(event.rows, number, said)
+        elif kind == EventType.DELETE:
+            self._read_deletes(event.rows, number, said)
+        elif self._is_native and kind == EventType.MOVE:
+            self._read_move(event, number, said)
+        elif self._is_native and kind == EventType.GAP:
+            self.gaps[number] = (_path(event.scope, event.scope_b64, "scope"), (event.reason or "unknown")[:200])
+            self.claims.append((Op.GAP, said, "", [], number))
+        else:
+            raise BadField("event_type", f"unknown event_type {kind!r:.50}")
 
-def _said(event: Event, number: int, origin: Origin, received_ms: int, fallback: MessageSource) -> Said:
-    if event.event_schema is None:
-        raise Invalid("an event names no schema", field=f"events[{number}].event_schema", fix='set "event_schema" to "fs"')
-    if event.event_schema != SCHEMA:
-        raise BadField("event_schema", f"unknown event_schema {event.event_schema!r:.50}; this view takes {SCHEMA!r}")
-    if event.table is None and event.event_type not in (EventType.MOVE, EventType.GAP):
-        raise BadField("table", "table is missing")
-    source = _SOURCES.get(event.message_source, fallback) if event.message_source is not None else fallback
-    if source is fallback and event.message_source not in (None, fallback.value):
-        raise BadField("message_source", f"unknown message_source {event.message_source!r:.50}")
-    return Said(source, origin.session, observed_at(event, origin, received_ms), int(origin.clock_error_ms))
+    def _said_of(self, event: Event, number: int) -> Said:
+        """Who says it and when; the same object as long as events say the same (bursts do)."""
+        if event.event_schema is None:
+            raise Invalid("an event names no schema", field=f"events[{number}].event_schema", fix='set "event_schema" to "fs"')
+        if event.event_schema != SCHEMA:
+            raise BadField("event_schema", f"unknown event_schema {event.event_schema!r:.50}; this view takes {SCHEMA!r}")
+        if event.table is None and event.event_type not in (EventType.MOVE, EventType.GAP):
+            raise BadField("table", "table is missing")
+        words = (event.message_source, event.index, event.observed_at)
+        if words == self._last_said and self._said is not None:
+            return self._said
+        source = self._fallback if event.message_source is None else _SOURCES.get(event.message_source)
+        if source is None:
+            raise BadField("message_source", f"unknown message_source {event.message_source!r:.50}")
+        said = Said(source, self._origin.session, observed_at(event, self._origin, self._received_ms), self._error_ms)
+        self._last_said, self._said = words, said
+        return said
+
+    def _read_move(self, event: Event, number: int, said: Said) -> None:
+        ends = _path(event.from_, event.from_b64, "from"), _path(event.to, event.to_b64, "to")
+        self.moves[number] = Movement(*map(_deletable, ends))
+        self.claims.append((Op.MOVE, said, "", [], number))
+        self._read_upserts(event.rows, number, said)
+
+    def _read_upserts(self, rows: list[FsRow], number: int, said: Said) -> None:
+        claims, refused = self.claims, self._refused
+        current = ""
+        entries: list[Entry] = []
+        for index, row in enumerate(rows):
+            if refused and (number, index) in refused:
+                continue
+            try:
+                path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else _row_path(row)
+                op = Op.FILE if row.kind is None and not row.is_directory else _op(row)
+                if not _is_plain(row):
+                    _check_numbers(row)
+                directory, _, name = path.rpartition("/")
+                if not name:
+                    claims.append((_not_a_file(op), said, "", [("", row, index)], number))
+                    current = ""
+                elif op is not Op.FILE:
+                    claims.append((op, said, directory or "/", [(name, row, index)], number))
+                    current = ""
+                elif directory == current and current:
+                    entries.append((name, row, index))
+                else:
+                    entries = [(name, row, index)]
+                    current = directory
+                    claims.append((op, said, directory or "/", entries, number))
+            except (BadField, paths.PathError) as bad:
+                self.rejects.append(Reject(number, index, getattr(bad, "field", "path"), str(bad)))
+
+    def _read_deletes(self, rows: list[FsRow], number: int, said: Said) -> None:
+        for index, row in enumerate(rows):
+            if self._refused and (number, index) in self._refused:
+                continue
+            try:
+                path = _deletable(_row_path(row))
+            except BadField as bad:
+                self.rejects.append(Reject(number, index, bad.field, bad.reason))
+                continue
+            self.claims.append((Op.DELETE, said, paths.parent(path), [(paths.name(path), row, index)], number))
 
 
 def observed_at(event: Event, origin: Origin, received_ms: int) -> int:
@@ -112,71 +190,16 @@ def observed_at(event: Event, origin: Origin, received_ms: int) -> int:
     return min(int(captured + origin.clock_offset_ms), received_ms)
 
 
-def _read_event(event: Event, number: int, said: Said, origin: Origin, intake: Intake, refused: set[Place]) -> None:
-    kind = event.event_type
-    if kind in (EventType.INSERT, EventType.UPDATE):
-        _read_upserts(event.rows, number, said, intake, refused)
-    elif kind == EventType.DELETE:
-        _read_deletes(event.rows, number, said, intake, refused)
-    elif kind == EventType.MOVE and origin.is_native:
-        intake.moves[number] = Movement(
-            _deletable(_path(event.from_, event.from_b64, "from")), _deletable(_path(event.to, event.to_b64, "to"))
-        )
-        intake.claims.append((Op.MOVE, said, "", [], number))
-        _read_upserts(event.rows, number, said, intake, refused)
-    elif kind == EventType.GAP and origin.is_native:
-        intake.gaps[number] = (_path(event.scope, event.scope_b64, "scope"), (event.reason or "unknown")[:200])
-        intake.claims.append((Op.GAP, said, "", [], number))
-    else:
-        raise BadField("event_type", f"unknown event_type {kind!r:.50}")
-
-
-def _read_upserts(rows: list[FsRow], number: int, said: Said, intake: Intake, refused: set[Place]) -> None:
-    claims = intake.claims
-    current = ""
-    entries: list[Entry] = []
-    for index, row in enumerate(rows):
-        if refused and (number, index) in refused:
-            continue
-        try:
-            path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else _row_path(row)
-            op = Op.FILE if row.kind is None and not row.is_directory else _op(row)
-            size, mtime, ctime = row.size, row.modified_time, row.created_time
-            if not (
-                size.__class__ is int
-                and 0 <= size <= _MAX_INTEGER
-                and (mtime is None or -_MAX_TIME < mtime < _MAX_TIME)
-                and (ctime is None or -_MAX_TIME < ctime < _MAX_TIME)
-                and row.mode is row.uid is row.inode is row.nlink is None
-            ):
-                _check_numbers(row)
-            directory, _, name = path.rpartition("/")
-            if not name:
-                claims.append((_not_a_file(op), said, "", [("", row, index)], number))
-                current = ""
-            elif op is not Op.FILE:
-                claims.append((op, said, directory or "/", [(name, row, index)], number))
-                current = ""
-            elif directory == current and current:
-                entries.append((name, row, index))
-            else:
-                entries = [(name, row, index)]
-                current = directory
-                claims.append((op, said, directory or "/", entries, number))
-        except (BadField, paths.PathError) as bad:
-            intake.rejects.append(Reject(number, index, getattr(bad, "field", "path"), str(bad)))
-
-
-def _read_deletes(rows: list[FsRow], number: int, said: Said, intake: Intake, refused: set[Place]) -> None:
-    for index, row in enumerate(rows):
-        if refused and (number, index) in refused:
-            continue
-        try:
-            path = _deletable(_row_path(row))
-        except BadField as bad:
-            intake.rejects.append(Reject(number, index, bad.field, bad.reason))
-            continue
-        intake.claims.append((Op.DELETE, said, paths.parent(path), [(paths.name(path), row, index)], number))
+def _is_plain(row: FsRow) -> bool:
+    """The common case of `_check_numbers` at a glance: a whole size, times that are times, nothing else."""
+    size, mtime, ctime = row.size, row.modified_time, row.created_time
+    return (
+        size.__class__ is int
+        and 0 <= size <= _MAX_INTEGER
+        and (mtime is None or -_MAX_TIME < mtime < _MAX_TIME)
+        and (ctime is None or -_MAX_TIME < ctime < _MAX_TIME)
+        and row.mode is row.uid is row.gid is row.inode is row.nlink is None
+    )
 
 
 def _op(row: FsRow) -> Op:

@@ -325,7 +325,8 @@ def _is_same_at_a_glance(stored: FileRow, row: FsRow) -> bool:
         stored[MTIME] == row.modified_time
         and stored[SIZE] == row.size
         and stored[CTIME] == row.created_time
-        and row.mode is row.inode is row.kind is None
+        and row.kind is None
+        and row.mode is row.inode is None
     )
 
 

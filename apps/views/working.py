@@ -5,11 +5,12 @@ changes gather per folder and travel up the ancestors only when somebody needs t
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from apps.views.store import nodes, tables
 from fustor_schema import paths
 
+T = TypeVar("T")
 FileRow = tuple[Any, ...]
 """A row of the file table, in the order of `tables.FILE_COLUMNS`."""
 
@@ -22,17 +23,18 @@ _WORTH_READING_WHOLE = 3
 _PLACEHOLDER = nodes.placeholder_state()
 
 
-def _value(name: str) -> Any:
+class _Value(Generic[T]):
     """An attribute of `Folder` that lives in its row of values: loading and writing a folder then copy one list."""
-    position = _POSITION[name]
 
-    def read(folder: "Folder") -> Any:
-        return folder.values[position]
+    def __init__(self, name: str) -> None:
+        self._position = _POSITION[name]
 
-    def write(folder: "Folder", value: Any) -> None:
-        folder.values[position] = value
+    def __get__(self, folder: "Folder", owner: type | None = None) -> T:
+        value: T = folder.values[self._position]
+        return value
 
-    return property(read, write, doc=f"Column `{name}`.")
+    def __set__(self, folder: "Folder", value: T) -> None:
+        folder.values[self._position] = value
 
 
 class Folder:
@@ -61,21 +63,21 @@ class Folder:
         "written",
     )
 
-    flags: int = _value("flags")
-    observed_at: int = _value("observed_at")
-    decided_at: int = _value("decided_at")
-    session: int = _value("session")
-    rule: int = _value("rule")
-    total_files: int = _value("total_files")
-    total_directories: int = _value("total_directories")
-    total_bytes: int = _value("total_bytes")
-    newest_mtime: float | None = _value("newest_mtime")
-    last_change_at: int = _value("last_change_at")
-    listed_at: int = _value("listed_at")
-    listed_session: int = _value("listed_session")
-    confirmed_at: int = _value("confirmed_at")
-    confirmed_session: int = _value("confirmed_session")
-    unscanned: str = _value("unscanned")
+    flags = _Value[int]("flags")
+    observed_at = _Value[int]("observed_at")
+    decided_at = _Value[int]("decided_at")
+    session = _Value[int]("session")
+    rule = _Value[int]("rule")
+    total_files = _Value[int]("total_files")
+    total_directories = _Value[int]("total_directories")
+    total_bytes = _Value[int]("total_bytes")
+    newest_mtime = _Value[float | None]("newest_mtime")
+    last_change_at = _Value[int]("last_change_at")
+    listed_at = _Value[int]("listed_at")
+    listed_session = _Value[int]("listed_session")
+    confirmed_at = _Value[int]("confirmed_at")
+    confirmed_session = _Value[int]("confirmed_session")
+    unscanned = _Value[str]("unscanned")
 
     def __init__(self, number: int, path: str, parent: "Folder | None", name: str, values: list[Any], *, is_new: bool) -> None:
         self.id, self.path, self.parent, self.name, self.values = number, path, parent, name, values

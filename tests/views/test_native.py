@@ -1,5 +1,8 @@
 """What agents of protocol 3 say on top: dir_close, manifests, audit ids, mount identity, moves, gaps."""
 
+import pytest
+
+from apps.runtime.problems import Conflict
 from apps.views import audits, services
 from apps.views.claims import Origin
 from apps.views.models import Audit, BlindSpot, Flag, Gap, Recheck, Suspect, Tombstone
@@ -91,6 +94,20 @@ def test_r10_a_manifest_that_was_not_applied_makes_the_audit_partial(bench: Benc
     )  # fmt: skip
     assert Audit.objects.get().state == Audit.State.PARTIAL
     assert bench.names() == {"/d", "/d/a", "/d/b"}
+
+
+def test_s062_rows_of_an_audit_that_is_over_are_refused(bench: Bench) -> None:
+    agent = native(bench, d("/d"), f("/d/a"))
+    audit(bench, agent, d("/d"), close("/", "d"), audit_id="one")
+    with pytest.raises(Conflict, match="over"):
+        bench.push(agent, "audit", [f("/d/b")], audit_id="one")
+
+
+def test_an_audit_that_nobody_started_takes_the_place_of_the_open_one(bench: Bench) -> None:
+    agent = native(bench, d("/d"), f("/d/a"))
+    bench.push(agent, "audit", [d("/d")], audit_id="one")
+    bench.push(agent, "audit", [d("/d")], audit_id="two")
+    assert dict(Audit.objects.values_list("audit_id", "state")) == {"one": "ABORTED", "two": "OPEN"}
 
 
 def test_s049_a_directory_that_cannot_be_listed_keeps_its_children(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from django.db import connection
 
-Row = Sequence[Any]
+from apps.views.store.columns import Row
 
 
 class Dialect(Protocol):

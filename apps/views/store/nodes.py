@@ -5,7 +5,8 @@ from typing import Any
 
 from apps.views.models import Flag
 from apps.views.store import tables
-from apps.views.store.dialect import Row, dialect, execute, query
+from apps.views.store.columns import Row
+from apps.views.store.dialect import dialect, execute, query
 from fustor_schema import paths
 
 _STORED = ", ".join(["id", "path", "parent_id", "name", *tables.DIRECTORY_STATE])

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection
 
-from apps.views.store.dialect import Row
+from apps.views.store.columns import Row, literal, split
 
 
 class PostgresDialect:
@@ -40,19 +40,19 @@ class PostgresDialect:
         )
 
     def insert(self, table: str, columns: dict[str, str], rows: Sequence[Row], conflict: str = "") -> None:
-        """One statement; each column is an array."""
+        """One statement; each column is an array, or one value."""
         if rows:
-            sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {_unnest(columns)} {conflict}"
-            self.execute(sql, _transposed(rows))
+            source, values, arrays = _source(columns, rows, 2)
+            self.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source} {conflict}", arrays)
 
     def update(self, table: str, keys: int, columns: dict[str, str], rows: Sequence[Row]) -> None:
-        """One statement; each column is an array."""
+        """One statement; each column is an array, or one value."""
         if rows:
             names = list(columns)
-            settings = ", ".join(f"{name} = new.{name}" for name in names[keys:])
-            found = " AND ".join(f"{table}.{name} = new.{name}" for name in names[:keys])
-            source = f"{_unnest(columns)} AS new({', '.join(names)})"
-            self.execute(f"UPDATE {table} SET {settings} FROM {source} WHERE {found}", _transposed(rows))
+            source, values, arrays = _source(columns, rows, keys)
+            settings = ", ".join(f"{name} = {value}" for name, value in zip(names[keys:], values[keys:], strict=True))
+            found = " AND ".join(f"{table}.{name} = {value}" for name, value in zip(names[:keys], values[:keys], strict=True))
+            self.execute(f"UPDATE {table} SET {settings} FROM {source} WHERE {found}", arrays)
 
     def delete(self, table: str, columns: dict[str, str], rows: Sequence[Row]) -> None:
         """One statement; each key column is an array."""
@@ -65,6 +65,17 @@ class PostgresDialect:
         """As many steps of the table's sequence."""
         steps = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
         return [row[0] for row in self.query(steps, [table, count])]
+
+
+def _source(columns: dict[str, str], rows: Sequence[Row], keys: int) -> tuple[str, list[str], list[list[Any]]]:
+    """The FROM item that holds the rows, each column as it is written in SQL, and the arrays to send."""
+    constants, varying = split(rows, keys)
+    kept = {name: kind for number, (name, kind) in enumerate(columns.items()) if number not in constants}
+    values = [
+        f"{literal(constants[number])}::{kind}" if number in constants else f"new.{name}"
+        for number, (name, kind) in enumerate(columns.items())
+    ]
+    return f"{_unnest(kept)} AS new({', '.join(kept)})", values, _transposed(varying)
 
 
 def _unnest(columns: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from apps.views.store.dialect import Row
+from apps.views.store.columns import Row, literal, split
 
 _encode = msgspec.json.Encoder().encode
 _ID_DIGITS = 19
@@ -52,16 +52,21 @@ class SqliteDialect:
     def insert(self, table: str, columns: dict[str, str], rows: Sequence[Row], conflict: str = "") -> None:
         """One prepared statement, run for every row."""
         if rows:
-            holes = ", ".join(["?"] * len(columns))
-            self._many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({holes}) {conflict}", rows)
+            constants, varying = split(rows, 2)
+            holes = ", ".join(literal(constants[number]) if number in constants else "?" for number in range(len(columns)))
+            self._many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({holes}) {conflict}", varying)
 
     def update(self, table: str, keys: int, columns: dict[str, str], rows: Sequence[Row]) -> None:
         """One prepared statement, run for every row."""
         if rows:
+            constants, varying = split(rows, keys)
             names = list(columns)
             found = " AND ".join(f"{name} = ?{number + 1}" for number, name in enumerate(names[:keys]))
-            settings = ", ".join(f"{name} = ?{number + keys + 1}" for number, name in enumerate(names[keys:]))
-            self._many(f"UPDATE {table} SET {settings} WHERE {found}", rows)
+            holes = (literal(constants[number]) if number in constants else "?" for number in range(keys, len(names)))
+            numbers = iter(range(keys + 1, len(names) + 1))
+            values = [f"?{next(numbers)}" if hole == "?" else hole for hole in holes]
+            settings = ", ".join(f"{name} = {value}" for name, value in zip(names[keys:], values, strict=True))
+            self._many(f"UPDATE {table} SET {settings} WHERE {found}", varying)
 
     def delete(self, table: str, columns: dict[str, str], rows: Sequence[Row]) -> None:
         """One prepared statement, run for every row."""
