@@ -221,7 +221,13 @@ def to_yaml(config: AgentConfig) -> str:
         )
         mapping = msgspec.to_builtins(pipe.fields_mapping)
         document["pipes"][pipe.id] = _without_empty(
-            {"source": pipe.id, "sender": pipe.id, "disabled": pipe.disabled, "fields_mapping": mapping}
+            {
+                "source": pipe.id,
+                "sender": pipe.id,
+                "server_pipe": pipe.server_pipe,
+                "disabled": pipe.disabled,
+                "fields_mapping": mapping,
+            }
         )
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 

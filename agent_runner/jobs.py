@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from fustor_schema.sources import SourceType
 _log = log.get("job")
 PROGRESS_SECONDS = 1.0
 FINISH_TRIES = 8
+# longer than a directory that hangs may take, several times over
+STUCK_SECONDS = 300.0
 
 DONE, FAILED, CANCELLED, TAKEN = "DONE", "FAILED", "CANCELLED", "TAKEN"
 
@@ -71,7 +74,7 @@ class _Run:
     def __init__(self, context: JobContext, lease: Lease, sender: Sender, *, reports: bool = True) -> None:
         self._context, self._lease, self._sender, self._reports = context, lease, sender, reports
         self._counts = Counts()
-        self._cancelled = False
+        self._stopped_as = ("", "")
         self._log = _log.bind(job=lease.job_id, kind=lease.kind, path=lease.path)
 
     async def run(self) -> str:
@@ -90,9 +93,9 @@ class _Run:
         try:
             await phase
         except asyncio.CancelledError:
-            if not self._cancelled:
+            if not self._stopped_as[0]:
                 raise
-            return CANCELLED, ""
+            return self._stopped_as
         except (AgentProblem, OSError, sqlite3.Error) as problem:
             return FAILED, f"{type(problem).__name__}: {problem}"
         return DONE, ""
@@ -107,6 +110,9 @@ class _Run:
         await _PHASES[self._lease.kind](job)
 
     async def _report(self, phase: "asyncio.Task[None]") -> None:
+        """Reports until the phase ends. Stops the phase when the server says so, when the job is somebody else's by now, and when
+        it makes no progress although the server takes its reports."""
+        seen, since = self._mark(), time.monotonic()
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             try:
@@ -114,17 +120,23 @@ class _Run:
             except (Unreachable, Busy) as problem:
                 # the lease outlives a short outage; a long one ends the job on the server's side
                 self._log.warning("progress not reported", reason=str(problem))
+                since = time.monotonic()
                 continue
             except SenderProblem as problem:
-                self._log.warning("job is no longer ours", reason=str(problem))
-                self._cancel(phase)
-                return
+                return self._stop(phase, FAILED, f"the job is no longer ours: {problem}")
             if answer.cancel:
-                self._cancel(phase)
-                return
+                return self._stop(phase, CANCELLED, "")
+            if self._mark() != seen:
+                seen, since = self._mark(), time.monotonic()
+            elif time.monotonic() - since > STUCK_SECONDS:
+                return self._stop(phase, FAILED, f"no progress for {STUCK_SECONDS:.0f} s")
 
-    def _cancel(self, phase: "asyncio.Task[None]") -> None:
-        self._cancelled = True
+    def _mark(self) -> tuple[int, int]:
+        return self._counts.found, self._counts.batches
+
+    def _stop(self, phase: "asyncio.Task[None]", state: str, error: str) -> None:
+        self._log.warning("job is stopped", state=state, reason=error)
+        self._stopped_as = state, error
         phase.cancel()
 
     async def _finish(self, outcome: dict[str, Any]) -> None:

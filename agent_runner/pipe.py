@@ -248,13 +248,16 @@ class AgentPipe:
     def job_context(self) -> JobContext:
         """What a job process must know to work for this AgentPipe now."""
         assert self._grant is not None, "jobs come with a session"
+        sender = self.config.sender
+        if self._grant.protocol < PROTOCOL_V3:
+            sender = msgspec.structs.replace(sender, settings={**sender.settings, "compression": "none"})
         return JobContext(
             pipe_id=self.config.id,
             task_id=self.task_id,
             session_id=self._grant.session_id,
             protocol=self._grant.protocol,
             source=self.config.source,
-            sender=self.config.sender,
+            sender=sender,
             state_directory=str(self._directory),
             root_id=self._root_id,
             fields_mapping=self.config.fields_mapping,

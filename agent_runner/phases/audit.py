@@ -3,14 +3,12 @@
 Run by jobs.py for the leader. The skip cache moves on only after the server called the audit COMPLETE (R16).
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from agent_runner import clock, log
 from agent_runner.drivers import PushAnswer
 from agent_runner.phases.scan import ScanJob
 from agent_runner.problems import SourceLost
-from agent_runner.sources.fs import frames
 from agent_runner.sources.fs.scanner import root_event
 from agent_runner.sources.fs.skipcache import SkipCache
 from fustor_schema.sources import MessageSource
@@ -22,13 +20,6 @@ def open_cache(job: ScanJob) -> SkipCache:
     """The skip cache of this AgentPipe, bound to leadership term, mount and filters."""
     bound = f"{job.epoch}|{job.root_id}|{sorted(job.settings.include)}|{sorted(job.settings.exclude)}"
     return SkipCache(Path(job.context.state_directory), bound)
-
-
-async def noting(found: AsyncIterator[frames.Listed], cache: SkipCache) -> AsyncIterator[frames.Listed]:
-    """Passes frames on and notes their closed directories in the next cache."""
-    async for frame in found:
-        cache.add(frame.closed)
-        yield frame
 
 
 async def run(job: ScanJob) -> None:
@@ -44,7 +35,7 @@ async def run(job: ScanJob) -> None:
         }
     )
     try:
-        cache.begin()
+        cache.begin(job.lease.job_id)
         await _scan(job, cache)
         answer = await _end(job)
         if _is_complete(answer, job):
@@ -60,7 +51,7 @@ async def _scan(job: ScanJob, cache: SkipCache) -> None:
     await job.send([root_event(job.root, MessageSource.AUDIT.value, job.mapping(), job.context.protocol)], 1)
     job.counts.rows += 1
     scanner = job.scanner(orders, [b"/"])
-    await job.send_all(noting(scanner.listed(), cache))
+    await job.send_all(scanner.listed(), cache.add)
 
 
 async def _end(job: ScanJob) -> PushAnswer:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,19 +156,28 @@ class ScanJob:
             shallow=shallow,
         )
 
-    async def send_all(self, found: AsyncIterator[frames.Listed]) -> None:
-        """Sends every frame, several to a batch, none before the one ahead is committed. Raises SenderProblem."""
-        pending: list[bytes] = []
-        rows, since = 0, time.monotonic()
+    async def send_all(
+        self, found: AsyncIterator[frames.Listed], committed: Callable[[list[frames.Closed]], None] | None = None
+    ) -> None:
+        """Sends every frame, several to a batch, none before the one ahead is committed. `committed` is told which directories
+        were closed in what the server has now. Raises SenderProblem."""
+        pending = frames.Listed()
+        since = time.monotonic()
         async for frame in found:
             self.counts.take(frame)
-            pending.extend(frame.events)
-            rows += frame.rows
-            if rows >= self._size.rows or time.monotonic() - since > BATCH_SECONDS:
-                await self.send(pending, rows)
-                pending, rows, since = [], 0, time.monotonic()
-        if pending:
-            await self.send(pending, rows)
+            pending.events.extend(frame.events)
+            pending.closed.extend(frame.closed)
+            pending.rows += frame.rows
+            if pending.rows >= self._size.rows or time.monotonic() - since > BATCH_SECONDS:
+                await self._send_frame(pending, committed)
+                pending, since = frames.Listed(), time.monotonic()
+        if pending.events:
+            await self._send_frame(pending, committed)
+
+    async def _send_frame(self, frame: frames.Listed, committed: Callable[[list[frames.Closed]], None] | None) -> None:
+        await self.send(frame.events, frame.rows)
+        if committed is not None:
+            committed(frame.closed)
 
     async def send(self, events: Sequence[bytes], rows: int) -> None:
         """Sends one batch, in halves when the receiver finds it too large."""

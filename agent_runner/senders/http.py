@@ -1,5 +1,6 @@
 """Sender driver `http`: the wire protocol over HTTP/1.1, keep-alive. Control calls and batches use connections of their own."""
 
+import gzip
 from typing import Any, TypeVar
 
 import httpx
@@ -10,6 +11,7 @@ from agent_runner.config import SenderConfig
 from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, PushAnswer, Renewal
 from agent_runner.problems import (
     Busy,
+    ConfigProblem,
     NotAuthorized,
     Refused,
     SequenceGap,
@@ -19,11 +21,14 @@ from agent_runner.problems import (
     Unreachable,
 )
 from agent_runner.version import VERSION
+from fustor_schema.sources import PROTOCOL_V3
 
 CONTROL_SECONDS = 10.0
 BATCH_SECONDS = 120.0
 COMPRESS_FROM_BYTES = 1_400
-ZSTD_LEVEL = 3
+ZSTD_LEVEL, GZIP_LEVEL = 3, 1
+PLAIN = "none"
+COMPRESSIONS = ("zstd", "gzip", PLAIN)
 DEFAULT_RETRY_AFTER = 1.0
 LONGEST_RETRY_AFTER = 60.0
 
@@ -44,10 +49,17 @@ class HttpSender:
         self._batches = httpx.AsyncClient(base_url=base, headers=headers, timeout=BATCH_SECONDS, verify=verify)
         self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
         self.compression = str(config.settings.get("compression", "zstd"))
+        if self.compression not in COMPRESSIONS:
+            raise ConfigProblem(
+                f"sender driver http: compression {self.compression!r} is unknown", f"Use one of {', '.join(COMPRESSIONS)}."
+            )
 
     async def open_session(self, request: dict[str, Any]) -> Grant:
         """`POST /session/`."""
-        return await self.call("POST", "/session/", request, Grant)
+        grant = await self.call("POST", "/session/", request, Grant)
+        if grant.protocol < PROTOCOL_V3:
+            self.compression = PLAIN
+        return grant
 
     async def heartbeat(self, session_id: str, report: dict[str, Any]) -> HeartbeatAnswer:
         """`POST /session/{id}/heartbeat`."""
@@ -59,17 +71,23 @@ class HttpSender:
 
     async def push(self, session_id: str, body: bytes) -> PushAnswer:
         """`POST /ingest/{id}/events`, compressed when it pays."""
-        headers = {"Content-Type": "application/json"}
-        if self.compression == "zstd" and len(body) >= COMPRESS_FROM_BYTES:
-            headers["Content-Encoding"] = "zstd"
-            body = self._compressor.compress(body)
+        headers, content = self._compressed(body)
         try:
-            answer = await self._batches.post(f"/ingest/{session_id}/events", content=body, headers=headers)
+            answer = await self._batches.post(f"/ingest/{session_id}/events", content=content, headers=headers)
         except httpx.HTTPError as error:
             raise Unreachable(f"no answer to a batch: {type(error).__name__} {error}".rstrip()) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise SessionObsolete("the server does not know this session")
         return _decoded(_checked(answer), PushAnswer)
+
+    def _compressed(self, body: bytes) -> tuple[dict[str, str], bytes]:
+        headers = {"Content-Type": "application/json"}
+        if self.compression == PLAIN or len(body) < COMPRESS_FROM_BYTES:
+            return headers, body
+        headers["Content-Encoding"] = self.compression
+        if self.compression == "gzip":
+            return headers, gzip.compress(body, GZIP_LEVEL)
+        return headers, self._compressor.compress(body)
 
     async def lease_job(self, job_id: str, session_id: str, worker: str) -> Lease | None:
         """`POST /jobs/{id}/lease`; 409: somebody else's, or finished."""

@@ -140,6 +140,8 @@ class RecordingServer:
 
     async def _events(self, request: web.Request) -> web.Response:
         raw = await request.read()
+        if self.protocol < 3 and "Content-Encoding" in request.headers:
+            return web.json_response({"detail": "an old server reads plain JSON only"}, status=400)
         if request.headers.get("Content-Encoding") == "zstd":
             raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
         batch = json.loads(raw)
@@ -169,7 +171,7 @@ class RecordingServer:
         task_id = self.sessions[-1]["task_id"]
         answer = {key: job[key] for key in ("kind", "path", "recursive")} | {
             "job_id": job_id,
-            "attempt": 1,
+            "attempt": job.get("attempt", 1),
             "lease_seconds": 5,
             "session_id": body.get("session_id", ""),
             "epoch": self.epoch,

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 from aiohttp import web
 
-from tests.agent.conftest import MakeAgent
+from agent_runner.sources.fs import identity
+from tests.agent.conftest import AgentProcess, MakeAgent
 from tests.agent.recording_server import RecordingServer
 from tests.agent.walk import grow, seen, walked
 
@@ -122,3 +123,54 @@ async def test_s152_after_kill_9_nothing_of_it_is_left_and_the_next_one_works(
     await agent()
     assert (await recorder.job_ends(job))["state"] == "DONE"
     assert seen(recorder.view) == walked(tree)
+
+
+async def test_a_command_runs_once_and_is_reported(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+    await agent()
+    recorder.commands = [
+        {"type": "report_config", "id": "c1"},
+        {"type": "upgrade", "id": "c2", "version": "9"},
+        {"type": "update_config", "id": "c3", "config_yaml": "pipes: {}"},
+        {"type": "reload_config", "id": "c4"},
+    ]
+    reports: dict[str, dict[str, object]] = {}
+
+    def ended() -> bool:
+        for beat in recorder.heartbeats:
+            reports.update({report["id"]: report for report in beat["command_reports"]})
+        return len(reports) == 4 and all(report["state"] != "RUNNING" for report in reports.values())
+
+    await recorder.until(ended)
+    assert [reports[name]["state"] for name in ("c1", "c2", "c3", "c4")] == ["DONE", "FAILED", "FAILED", "DONE"]
+    told = [batch for batch in recorder.batches if batch["source_type"] == "config_report"]
+    assert len(told) == 1
+    assert str(tree) in told[0]["metadata"]["config_yaml"]
+    assert "good" not in told[0]["metadata"]["config_yaml"].split()
+
+
+async def test_the_health_report_says_how_the_agent_is(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
+    grow(tree)
+    await agent()
+    status = recorder.heartbeats[-1]["agent_status"]
+    assert status["agent_id"] == "host-a"
+    assert int(status["state"]) & 66 == 66
+    assert status["source"]["watches"] == 48
+    assert status["source"]["coverage"] == 1.0
+    assert 0 < status["rss_bytes"] < 150 * 1024 * 1024
+    assert "good" not in str(status)
+
+
+async def test_an_agent_whose_directory_is_missing_stays_up_and_says_so(
+    recorder: RecordingServer, tree: Path, tmp_path: Path
+) -> None:
+    tree.rmdir()
+    process = await AgentProcess(recorder.url, tree, tmp_path / "home", tmp_path / "log").start()
+    await recorder.until(lambda: len(recorder.heartbeats) > 2)
+    assert "cannot be read" in recorder.heartbeats[-1]["agent_status"]["last_error"]
+    assert not recorder.heartbeats[-1]["can_realtime"]
+    tree.mkdir()
+    (tree / "f").write_text("x")
+    await recorder.until(lambda: recorder.heartbeats[-1]["can_realtime"], 15)
+    await recorder.until(lambda: len(recorder.sessions) > 1, 15)
+    assert recorder.sessions[-1]["root_id"] == identity.read(os.fsencode(tree))
+    assert await process.stop() == 0

@@ -219,6 +219,26 @@ async def test_a_job_is_cancelled_within_two_seconds(recorder: RecordingServer, 
     assert recorder.jobs[job]["state"] == "CANCELLED"
 
 
+async def test_a_snapshot_goes_on_where_its_first_attempt_broke_off(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
+    grow(tree, 600)
+    age(tree)
+    slow = context_of(recorder, tree, tmp_path, scan_rate=400)
+    job = recorder.order("snapshot")
+    first = asyncio.create_task(run_job([slow], job))
+    await recorder.until(lambda: len(closes(recorder)) > 50, 20)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    listed = set(closes(recorder))
+    (tree / "d1" / "e1" / "changed").touch()
+    recorder.jobs[job] |= {"state": "QUEUED", "attempt": 2}
+    known = dict(recorder.view)
+    recorder.batches.clear()
+    assert await run_job([context_of(recorder, tree, tmp_path)], job) == "DONE"
+    again = set(closes(recorder))
+    assert len(again & listed) < len(listed) / 2
+    assert seen(known | recorder.view) == walked(tree)
+
+
 async def test_a_message_delivered_twice_runs_once(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     grow(tree, 7)
     job = recorder.order("snapshot")

@@ -12,7 +12,8 @@ class Orders(msgspec.Struct, array_like=True):
     """The first frame to a listing process: what holds for the whole scan.
 
     `message_source`: of every event. `skip_cache`: path of the committed cache to skip by, empty = list everything.
-    `deep_turn` of `deep_cycles`: which share of the silent directories is listed all the same. `rate`: entries a second, 0 = all.
+    `deep_turn` of `deep_cycles`: which share of the silent directories is listed all the same
+    (-1: none). `rate`: entries a second, 0 = all.
     """
 
     root: bytes

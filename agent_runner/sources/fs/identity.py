@@ -54,7 +54,12 @@ def attribute_cache_seconds(root: bytes) -> float | None:
         mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
     except OSError:
         return None
-    mount = _mount_of(os.path.realpath(root), mounts)
+    return cache_seconds(os.path.realpath(root), mounts)
+
+
+def cache_seconds(path: bytes, mounts: list[bytes]) -> float | None:
+    """The same, of a path and the lines of /proc/self/mountinfo."""
+    mount = _mount_of(path, mounts)
     if mount is None:
         return None
     kind, options = mount

@@ -6,7 +6,7 @@ in one step. It is bound to the leadership term, the mount and the filters: any 
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent_runner.sources.fs.frames import Closed
@@ -30,12 +30,14 @@ class CommittedCache:
 
 
 class SkipCache:
-    """The pair of files of one AgentPipe. `bound`: text that must be equal for the committed one to count."""
+    """The files of one AgentPipe. `bound`: text that must be equal for the committed one to count."""
 
     def __init__(self, directory: Path, bound: str) -> None:
-        self.committed, self._next = directory / "skip.sqlite", directory / "skip.next.sqlite"
+        self.committed = directory / "skip.sqlite"
+        self.resumable = directory / "skip.resume.sqlite"
+        self._next = directory / "skip.next.sqlite"
         self._bound = bound
-        self.cycle = self._committed_cycle()
+        self.cycle = _cycle_of(self.committed, bound)
         self._connection: sqlite3.Connection | None = None
 
     @property
@@ -43,51 +45,62 @@ class SkipCache:
         """True when a committed cache of this term, mount and filters exists."""
         return self.cycle > 0
 
-    def _committed_cycle(self) -> int:
-        if not self.committed.exists():
-            return 0
-        try:
-            with contextlib.closing(sqlite3.connect(f"file:{self.committed}?mode=ro", uri=True)) as connection:
-                found = connection.execute("SELECT what, cycle FROM bound").fetchone()
-        except sqlite3.DatabaseError:
-            # a broken cache only costs one full listing; the next commit replaces it
-            return 0
-        return int(found[1]) if found and found[0] == self._bound else 0
-
-    def begin(self) -> None:
-        """Starts the next cache, empty. Raises OSError or sqlite3.Error when the disk is full or not writable."""
+    def begin(self, job_id: str) -> bool:
+        """Starts the next cache, empty. True: an earlier attempt of the same job left one, now at `resumable`; what it holds was
+        listed and committed. Raises OSError or sqlite3.Error when the disk is full or not writable."""
+        bound = f"{self._bound}|{job_id}"
+        resumes = _cycle_of(self._next, bound) > 0
+        if resumes:
+            self._next.replace(self.resumable)
         self._next.unlink(missing_ok=True)
         self._connection = sqlite3.connect(self._next, isolation_level=None, check_same_thread=False)
-        # built beside the committed file and put in place whole: a crash in between costs this file only
-        self._connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _TABLES)
-        self._connection.execute("INSERT INTO bound VALUES (?, ?)", (self._bound, self.cycle + 1))
-        self._connection.execute("BEGIN")
+        # survives the end of this process at any moment; after a power failure it is found broken and dropped
+        self._connection.executescript("PRAGMA synchronous=OFF;" + _TABLES)
+        self._connection.execute("INSERT INTO bound VALUES (?, ?)", (bound, self.cycle + 1))
+        return resumes
 
-    def add(self, closed: Iterable[Closed]) -> None:
-        """Adds directories to the next cache."""
+    def add(self, closed: Sequence[Closed]) -> None:
+        """Adds directories whose rows are committed."""
         assert self._connection is not None, "begin first"
+        self._connection.execute("BEGIN")
         self._connection.executemany(
             "INSERT OR REPLACE INTO directories VALUES (?, ?, ?)",
             ((item.path, item.mtime_ns, item.subdirectories) for item in closed),
         )
+        self._connection.execute("COMMIT")
 
     def commit(self) -> None:
         """Puts the next cache in place: call it only after the server said COMPLETE."""
         assert self._connection is not None, "begin first"
-        self._connection.execute("COMMIT")
-        self._connection.close()
-        self._connection = None
+        self._connection.execute("UPDATE bound SET what = ?", (self._bound,))
+        self._close()
         self._next.replace(self.committed)
+        self.resumable.unlink(missing_ok=True)
+
+    def suspend(self) -> None:
+        """Leaves the next cache for another attempt of the same job."""
+        self._close()
 
     def discard(self) -> None:
         """Drops the next cache; the committed one stays what it was."""
+        self._close()
+        self._next.unlink(missing_ok=True)
+        self.resumable.unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._next.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Drops both: the next audit lists everything."""
-        self.discard()
-        self.committed.unlink(missing_ok=True)
-        self.cycle = 0
+
+def _cycle_of(path: Path, bound: str) -> int:
+    """The cycle of a cache file; 0 when it is not there, is broken, or is bound to something else."""
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT what, cycle FROM bound").fetchone()
+    except sqlite3.DatabaseError:
+        # a broken cache only costs one full listing; the next commit replaces it
+        return 0
+    return int(found[1]) if found and found[0] == bound else 0
