@@ -7,6 +7,7 @@ from typing import Any
 from agent_runner.bus import Fanout
 from agent_runner.config import SourceConfig
 from agent_runner.sources.fs import identity, inotify, settings
+from agent_runner.sources.fs.observer import ObserverWatcher
 from agent_runner.sources.fs.watcher import Watcher
 
 
@@ -20,7 +21,7 @@ class FsSource:
         self.settings = settings.parse(config.settings)
         self.root = os.fsencode(os.path.realpath(config.uri))
         self.events = Fanout()
-        self._watcher: Watcher | None = None
+        self._watcher: Watcher | ObserverWatcher | None = None
 
     @property
     def uri(self) -> str:
@@ -38,7 +39,8 @@ class FsSource:
 
     def start(self) -> None:
         """Starts watching. Raises SourceProblem while the root cannot be watched."""
-        self._watcher = Watcher(self.root, self.settings, self.events.publish)
+        make = Watcher if is_supported() else ObserverWatcher
+        self._watcher = make(self.root, self.settings, self.events.publish)
         self._watcher.start()
 
     def stop(self) -> bool:
@@ -58,21 +60,7 @@ class FsSource:
 
     def health(self) -> dict[str, Any]:
         """Watches used and allowed, coverage, gaps by reason."""
-        watcher = self._watcher
-        if watcher is None:
-            return {"watching": False}
-        tree = watcher.watching.tree
-        return {
-            "watching": watcher.alive,
-            "ready": watcher.ready.is_set(),
-            "root_lost": watcher.root_lost,
-            "watches": tree.watched,
-            "watch_limit": watcher.watching.limit,
-            "directories": tree.directories,
-            "coverage": round(tree.watched / max(1, tree.directories), 4),
-            "gaps": dict(watcher.gaps),
-            "last_error": watcher.last_error,
-        }
+        return {"watching": False} if self._watcher is None else self._watcher.health()
 
 
 def is_supported() -> bool:

@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from agent_runner import clock, log
 from agent_runner.problems import SourceProblem
@@ -88,6 +89,21 @@ class Watcher:
     def alive(self) -> bool:
         """False once the thread ended."""
         return self._thread.is_alive()
+
+    def health(self) -> dict[str, Any]:
+        """The source's part of the health report."""
+        tree = self.watching.tree
+        return {
+            "watching": self.alive,
+            "ready": self.ready.is_set(),
+            "root_lost": self.root_lost,
+            "watches": tree.watched,
+            "watch_limit": self.watching.limit,
+            "directories": tree.directories,
+            "coverage": round(tree.watched / max(1, tree.directories), 4),
+            "gaps": dict(self.gaps),
+            "last_error": self.last_error,
+        }
 
     def _turn(self) -> None:
         events = self.watching.inotify.chunk(PAIR_SECONDS if self._held else IDLE_SECONDS)
