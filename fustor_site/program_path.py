@@ -11,6 +11,7 @@ PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
 MIDDLEWARE = (
     "fustor_site.middleware.request_id",
     "fustor_site.middleware.api_slash",
+    "fustor_site.legacy.legacy_paths",
     "fustor_site.middleware.for_programs",
 )
 

@@ -37,6 +37,8 @@ FUSTOR_KEY_PEPPERS = [p for p in _kept_secret("FUSTOR_KEY_PEPPERS", "key_pepper"
 
 # failed authentications per address and per key until they are refused unheard for the rest of the minute
 FUSTOR_AUTH_FAILURES_PER_MINUTE = env.int("FUSTOR_AUTH_FAILURES_PER_MINUTE", default=1200)
+# whether the old paths /api/v1/ingest/… still answer (fustor_site.legacy)
+FUSTOR_LEGACY_PATHS = env.bool("FUSTOR_LEGACY_PATHS", default=True)
 # how many proxies in front of this server append to X-Forwarded-For
 FUSTOR_TRUSTED_PROXIES = env.int("FUSTOR_TRUSTED_PROXIES", default=0)
 
@@ -68,6 +70,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "fustor_site.middleware.request_id",
     "fustor_site.middleware.api_slash",
+    "fustor_site.legacy.legacy_paths",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "fustor_site.middleware.ContentSecurityPolicy",
