@@ -2,9 +2,21 @@
 
 from django.urls import path
 
-from apps.pipes.pages import lists
+from apps.pipes.pages import configuration, enrol, keys, lists
 
 urlpatterns = [
     path("receivers/", lists.receivers, name="receivers"),
     path("keys/", lists.keys, name="keys"),
+    path("keys/new/", keys.create, name="create_key"),
+    path("keys/<str:ref>/rotate/", keys.rotate, name="rotate_key"),
+    path("keys/<str:ref>/revoke/", keys.revoke, name="revoke_key"),
+    path("agents/enrol/", enrol.enrol, name="enrol"),
+    path("agents/pending/", enrol.pending, name="pending"),
+    path("agents/pending/<uuid:enrolment_id>/", enrol.decide, name="decide_enrolment"),
+    path("agents/tokens/<int:token_id>/revoke/", enrol.revoke_token, name="revoke_token"),
+    path("configuration/", configuration.edit, name="configuration"),
+    path("configuration/export/", configuration.export, name="export_configuration"),
+    path("changes/", configuration.revisions, name="changes"),
+    path("changes/<int:number>/", configuration.revision, name="revision"),
+    path("changes/<int:number>/restore/", configuration.restore, name="restore_revision"),
 ]

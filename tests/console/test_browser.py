@@ -86,6 +86,11 @@ def _site(url: str) -> Site:
         "/agents/",
         "/receivers/",
         "/keys/",
+        "/keys/new/",
+        "/agents/enrol/",
+        "/agents/pending/",
+        "/configuration/",
+        "/changes/",
         "/system/",
         "/no-such-page/",
     )

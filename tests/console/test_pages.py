@@ -24,6 +24,7 @@ LISTS = (
     "/keys/",
     "/keys/?state=revoked&kind=query",
     "/system/",
+    "/changes/",
 )
 
 

@@ -1,0 +1,125 @@
+"""The configuration in the browser: edit or import it as YAML, see the plan before it is applied, look back, restore."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.pipes.config import history, service
+from apps.pipes.config.export import export_text
+from apps.pipes.config.reading import Reading, Text, read
+from apps.pipes.keys import ref_of
+from apps.pipes.models import Revision
+from apps.pipes.pages.people import author_of
+from apps.pipes.permissions import Verb
+from apps.runtime.console import page
+from apps.runtime.problems import NotFound, Problem
+
+PAGE_SIZE = 50
+FILE_NAME = "fustor.yaml"
+
+
+@require_http_methods(["GET", "POST"])
+@page(Verb.CONFIGURE)
+def edit(request: HttpRequest) -> HttpResponse:
+    """`/configuration/`: the whole configuration as text. Checking shows the plan; applying makes one revision of it."""
+    if request.method != "POST":
+        return render(request, "configured/edit.html", _form(export_text(), service.latest_number(), replaces=True))
+    context = _form(_posted_text(request), _base(request), replaces="replace" in request.POST)
+    context["message"] = request.POST.get("message", "")
+    try:
+        reading = read([Text(FILE_NAME, context["text"])], variables={}, known_ref=ref_of)
+        if request.POST.get("step") == "apply":
+            return _applied(request, reading, context)
+        context["plan"] = service.preview(_wanted(reading, context))
+        context["notices"] = [*reading.notices, *context["plan"].notices]
+    except Problem as problem:
+        context["problem"] = problem
+        context["faults"] = problem.extra.get("faults", [])
+        return render(request, "configured/edit.html", context, status=problem.status)
+    return render(request, "configured/edit.html", context)
+
+
+def _form(text: str, base: int, *, replaces: bool) -> dict[str, Any]:
+    return {"text": text, "base": base, "replaces": replaces, "message": ""}
+
+
+def _posted_text(request: HttpRequest) -> str:
+    """The file that was uploaded, else what stands in the text box."""
+    upload = request.FILES.get("file")
+    return upload.read().decode(errors="replace") if upload else request.POST.get("text", "").replace("\r\n", "\n")
+
+
+def _base(request: HttpRequest) -> int:
+    text = request.POST.get("base", "")
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def _wanted(reading: Reading, context: dict[str, Any]) -> service.Wanted:
+    return service.Wanted(reading.document, reading.secrets, replace=context["replaces"])
+
+
+def _applied(request: HttpRequest, reading: Reading, context: dict[str, Any]) -> HttpResponse:
+    author = author_of(request, context["message"])
+    _plan, revision = service.change(_wanted(reading, context), author, expected=context["base"])
+    if revision is None:
+        messages.info(request, _("Nothing to change: the configuration says that already."))
+        return redirect("configuration")
+    messages.success(request, _("Applied as revision %(number)s.") % {"number": revision.number})
+    return redirect("revision", number=revision.number)
+
+
+@require_GET
+@page(Verb.CONFIGURE)
+def export(request: HttpRequest) -> HttpResponse:
+    """`/configuration/export/`: the configuration as a YAML file, without secrets."""
+    return HttpResponse(
+        export_text(),
+        content_type="application/yaml; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'},
+    )
+
+
+@page()
+def revisions(request: HttpRequest) -> HttpResponse:
+    """`/changes/`: every change of the configuration, newest first."""
+    chunk = Paginator(Revision.objects.defer("document").order_by("-number"), PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "configured/changes.html", {"chunk": chunk})
+
+
+@page()
+def revision(request: HttpRequest, number: int) -> HttpResponse:
+    """`/changes/<number>/`: what one revision changed."""
+    try:
+        found, plan = history.revision(number), history.difference(_number_before(number), number)
+    except NotFound as problem:
+        raise Http404(problem.detail) from problem
+    context = {"revision": found, "plan": plan, "newest": service.latest_number()}
+    return render(request, "configured/revision.html", context)
+
+
+def _number_before(number: int) -> int:
+    """The revision before this one; 0 for the first. Numbers may have gaps: a change that failed used one up."""
+    before = Revision.objects.filter(number__lt=number).order_by("-number").values_list("number", flat=True).first()
+    return before or 0
+
+
+@require_POST
+@page(Verb.CONFIGURE)
+def restore(request: HttpRequest, number: int) -> HttpResponse:
+    """Make the configuration what it was after a revision, as a new revision."""
+    message = _("Back to revision %(number)s") % {"number": number}
+    try:
+        _plan, made = history.restore(number, author_of(request, message), expected=_base(request))
+    except Problem as problem:
+        messages.error(request, f"{problem.detail} {problem.fix or ''}".strip())
+        return redirect("revision", number=number)
+    if made is None:
+        messages.info(request, _("Nothing to change: the configuration is the same as in revision %(n)s.") % {"n": number})
+        return redirect("revision", number=number)
+    messages.success(request, _("Restored as revision %(number)s.") % {"number": made.number})
+    return redirect("revision", number=made.number)
