@@ -6,6 +6,8 @@ Everything runs inside the caller's transaction with the tree locked.
 
 from typing import Any
 
+from django.db.models import F
+
 from apps.runtime.problems import Conflict
 from apps.views import process, removals
 from apps.views.arbiter import save_tree
@@ -101,6 +103,12 @@ def abort_open(tree_id: int, reason: str, now_ms: int) -> None:
     """Abort the open audit, if there is one: nothing is deleted (R14)."""
     audit = Audit.objects.filter(tree_id=tree_id, state=Audit.State.OPEN).first()
     if audit is not None:
+        _finish(audit, Audit.State.ABORTED, reason, now_ms)
+
+
+def abort_all(tree_id: int, reason: str, now_ms: int) -> None:
+    """Abort the open audit and drop what the brake holds: the tree is going to be emptied."""
+    for audit in Audit.objects.filter(tree_id=tree_id, state__in=(Audit.State.OPEN, Audit.State.HELD)):
         _finish(audit, Audit.State.ABORTED, reason, now_ms)
 
 
@@ -258,6 +266,7 @@ def _finish(audit: Audit, state: str, reason: str, now_ms: int) -> Audit:
     audit.save()
     listings.forget(audit.pk, absences_too=state != Audit.State.HELD)
     if state == Audit.State.COMPLETE:
-        tree = audit.tree
-        Tree.objects.filter(pk=tree.pk).update(last_audit_finished_at=now_ms / 1000, audit_cycle_count=tree.audit_cycle_count + 1)
+        Tree.objects.filter(pk=audit.tree_id).update(
+            last_audit_finished_at=now_ms / 1000, audit_cycle_count=F("audit_cycle_count") + 1
+        )
     return audit

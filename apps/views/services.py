@@ -62,7 +62,7 @@ def reset_view(view: View, actor: str) -> None:
 
 def empty_tree(tree: Tree, reason: str, now_ms: int) -> None:
     """Forget a tree's nodes and memory; followers of its feed are told to start over. Needs the tree locked."""
-    audits.abort_open(tree.pk, reason, now_ms)
+    audits.abort_all(tree.pk, reason, now_ms)
     _forget(tree)
     nodes.insert_root(tree.pk)
     tree.change_seq += 1

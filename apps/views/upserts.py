@@ -52,20 +52,17 @@ def _add_to_new_folder(context: Context, said: Said, folder: Folder, entries: li
     rows: dict[str, FileRow] = {}
     files, number, hot_after = folder.files, folder.id, context.hot_after
     observed_at, now_ms, session = said.observed_at, context.now_ms, said.session
+    above = context.working.folders if folder.total_directories or folder.delta_directories else {}
     for entry in entries:
         name, row, _ = entry
         mtime = row.modified_time
-        if (
-            name in files
-            or name in rows
-            or (mtime is not None and mtime > hot_after)
-            or row.kind is not None
-            or row.uid is not None
-        ):
+        is_taken = name in rows or name in files or (above and paths.join(folder.path, name) in above)
+        if is_taken or (mtime is not None and mtime > hot_after):
             left.append(entry)
             continue
+        kind = 0 if row.kind is None else KIND_NUMBER[row.kind]
         rows[name] = (
-            number, name, 0, row.size or 0, mtime, row.created_time, row.mode, None, row.gid, row.inode, row.nlink,
+            number, name, kind, row.size or 0, mtime, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink,
             0, observed_at, now_ms, session, _SEEN,
         )  # fmt: skip
     context.working.add_files(folder, rows)

@@ -20,6 +20,7 @@ _POSITION = {name: number for number, name in enumerate(tables.DIRECTORY_STATE)}
 _FILES, _DIRECTORIES, _BYTES = _POSITION["total_files"], _POSITION["total_directories"], _POSITION["total_bytes"]
 _NEWEST, _LAST_CHANGE = _POSITION["newest_mtime"], _POSITION["last_change_at"]
 _WORTH_READING_WHOLE = 3
+_WIDE = 1_000
 _PLACEHOLDER = nodes.placeholder_state()
 
 
@@ -219,6 +220,9 @@ class WorkingSet:
         newest = max([row[MTIME] for row in rows.values() if row[MTIME] is not None], default=None)
         if newest is not None and (folder.newest_mtime is None or newest > folder.newest_mtime):
             folder.newest_mtime, folder.stale_newest = newest, False
+        for row in rows.values():
+            if row[UID] is not None:
+                folder.add_owner(row[UID], 1, row[SIZE])
         self.touched.add(folder)
 
     def drop_file(self, folder: Folder, name: str) -> FileRow:
@@ -356,11 +360,14 @@ class WorkingSet:
 
     def _newest_of(self, level: list[Folder]) -> dict[int, float]:
         """The newest mtime below each of these folders; folders in memory know better than their stored rows."""
-        found = nodes.newest_mtimes([folder.id for folder in level], [folder.id for folder in self.folders.values()])
-        wanted = {folder.id for folder in level}
+        unchanged = {folder.id: folder.newest_mtime for folder in level if _still_holds_newest(folder)}
+        wanted = [folder.id for folder in level if folder.id not in unchanged]
+        found = nodes.newest_mtimes(wanted, [folder.id for folder in self.folders.values()])
+        found.update({number: newest for number, newest in unchanged.items() if newest is not None})
+        in_level = {folder.id for folder in level}
         for child in self.folders.values():
             above = child.parent
-            if above is not None and above.id in wanted and child.newest_mtime is not None:
+            if above is not None and above.id in in_level and child.newest_mtime is not None:
                 found[above.id] = max(child.newest_mtime, found.get(above.id, child.newest_mtime))
         return found
 
@@ -370,6 +377,12 @@ class WorkingSet:
             self._spare_ids = list(nodes.new_directory_ids(self._id_chunk))
             self._spare_ids.reverse()
         return self._spare_ids.pop()
+
+
+def _still_holds_newest(folder: Folder) -> bool:
+    """Whether another file of a wide directory has the newest mtime too, which spares reading all of it (unpacked archives)."""
+    newest = folder.newest_mtime
+    return newest is not None and folder.total_files > _WIDE and nodes.holds_mtime(folder.id, newest)
 
 
 def _path_length(row: Any) -> int:

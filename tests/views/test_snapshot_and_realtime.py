@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.views import working
 from apps.views.models import Flag, Refusal, Tombstone
 from fustor_schema.wire import Event
 from tests.views.conftest import Bench, d, f
@@ -185,6 +186,19 @@ def test_s128_unknown_words_reject_the_event_and_not_the_batch(bench: Bench) -> 
         (3, "table"),
     ]
     assert bench.names() == {"/good"}
+
+
+def test_the_newest_mtime_of_a_wide_directory_survives_the_loss_of_one_of_many(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "_WIDE", 2)
+    agent = bench.session()
+    bench.rt(agent, *(f(f"/d/{number}", 50.0) for number in range(4)), f("/d/old", 10.0))
+    for number in range(3):
+        bench.rm(agent, f"/d/{number}")
+        assert bench.totals("/")[3] == 50.0
+    bench.rm(agent, "/d/3")
+    assert bench.totals("/")[3] == 10.0
 
 
 def test_totals_follow_every_change(bench: Bench) -> None:

@@ -98,6 +98,11 @@ def newest_mtimes(directory_ids: Sequence[int], without: Sequence[int]) -> dict[
     return found
 
 
+def holds_mtime(directory_id: int, mtime: float) -> bool:
+    """Whether a stored file of a directory has exactly this mtime."""
+    return bool(query(f"SELECT 1 FROM {tables.FILE} WHERE directory_id = %s AND mtime = %s LIMIT 1", [directory_id, mtime]))
+
+
 def latest_realtime_below(tree_id: int, path: str) -> tuple[int, int] | None:
     """(observed_at, session) of the newest node strictly below a directory that a realtime claim decided last; None: none."""
     within, parameters = below(tree_id, path)
