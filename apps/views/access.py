@@ -5,6 +5,7 @@ The concrete principals (keys, people) live in apps.pipes; this app only says wh
 
 from typing import Protocol
 
+from django.core import validators
 from django.db.models import QuerySet
 
 from apps.runtime.problems import Forbidden, NotFound
@@ -49,7 +50,8 @@ def administered_view(principal: Principal, slug: str) -> View:
 
 
 def _existing(slug: str) -> View:
-    view = View.objects.filter(slug=slug).first()
+    # a slug is plain ASCII; anything else (a NUL, say) is not for the database
+    view = View.objects.filter(slug=slug).first() if validators.slug_re.match(slug) else None
     if view is None:
         raise NotFound(f"There is no view {slug}.")
     if not view.enabled:

@@ -112,6 +112,40 @@ def test_bad_parameters_are_named(fed: tuple[World, V2Client], call: str, field:
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
+HOSTILE = [
+    "%00", "a%00b", "%ff%fe", "%ed%a0%80", "'", "%22;--", "/../..", "/%2e%2e/x", "9" * 25, "-1", "nan", "inf", "1e400", "true", "[[[",
+    "*" * 20, "%F4%8F%BF%BF", "x" * 5000, "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "call", ["tree", "stats", "search", "metadata", "blind-spots", "suspect-list", "settled", "explain", "changes", "usage"]
+)
+def test_hostile_parameters_never_break_the_server(fed: tuple[World, V2Client], call: str) -> None:
+    http = fed[0].reader.http
+    names = [
+        "path",
+        "path_b64",
+        "member",
+        "limit",
+        "cursor",
+        "pattern",
+        "max_depth",
+        "since",
+        "min_size",
+        "quiet_seconds",
+        "by",
+        "modified_after",
+    ]
+    for name in names:
+        for value in HOSTILE:
+            needed = "&pattern=a" if call == "search" and name != "pattern" else ""
+            answer = http.get(f"/{call}?{name}={value}{needed}")
+            assert answer.status_code in (200, 404, 422), (name, value, answer.status_code, answer.text)
+    for slug in ("%00", "..%2f", "x" * 300):
+        assert http.get(f"{fed[0].server.url}/api/v1/views/{slug}/{call}?pattern=a").status_code == 404
+
+
 def test_an_absent_path_is_404_with_detail(fed: tuple[World, V2Client]) -> None:
     for call in ("/tree", "/metadata", "/stats", "/settled"):
         answer = get(fed[0], call, path="/nope")

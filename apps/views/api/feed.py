@@ -11,7 +11,7 @@ from ninja import Field, Query
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Busy, Invalid, Problem
 from apps.views.api.answers import answer
-from apps.views.api.params import PathParams, Request
+from apps.views.api.params import MAX_INTEGER, PathParams, Request, Size
 from apps.views.api.read import PROBLEMS, tree_of
 from apps.views.api.routing import router
 from apps.views.api.schemas import FeedOut
@@ -35,7 +35,7 @@ _waiting = 0
 class ChangesParams(PathParams):
     """Where to go on, what to hear of, how long to wait."""
 
-    since: int | None = Field(None, ge=0, description="`next_seq` of the answer before; without it: where the feed stands now")
+    since: Size | None = Field(None, description="`next_seq` of the answer before; without it: where the feed stands now")
     wait: float = Field(0.0, ge=0.0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change")
     limit: int = Field(1000, ge=1, le=10_000)
 
@@ -89,9 +89,9 @@ def _resumed(request: Request, params: ChangesParams) -> int | None:
     last = request.headers.get("Last-Event-ID", "")
     if not last:
         return params.since
-    if not (last.isascii() and last.isdigit()):
+    if not (last.isascii() and last.isdigit() and len(last) < 20):
         raise Invalid("Last-Event-ID is no sequence of this feed.", field="Last-Event-ID")
-    return int(last)
+    return min(int(last), MAX_INTEGER)
 
 
 async def _events(request: Request, view_id: str, params: ChangesParams, tree: Tree, found: Feed) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Invalid
 from apps.views import access
 from apps.views.api.answers import answer
-from apps.views.api.params import PathParams, Request
+from apps.views.api.params import PathParams, Request, Text
 from apps.views.api.read import PROBLEMS, tree_of
 from apps.views.api.routing import router
 from apps.views.api.schemas import ComparisonOut, ExplainOut, PlacesOut, SettledOut, UsageOut
@@ -29,7 +29,7 @@ class SettledParams(PathParams):
 class LocateParams(PathParams):
     """What to look for: a `name` (a pattern), or exactly one `path`."""
 
-    name: str | None = Field(None, min_length=1, max_length=4096)
+    name: Text | None = Field(None, min_length=1, max_length=4096)
     mode: matching.Mode = matching.Mode.AUTO
     ignore_case: bool = False
     kind: str | None = None

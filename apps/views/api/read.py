@@ -10,9 +10,20 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import NotFound
 from apps.views import access
 from apps.views.api.answers import answer, streamed, written
-from apps.views.api.params import PagedPathParams, PageParams, PathParams, Request
+from apps.views.api.params import MAX_INTEGER, Moment, PagedPathParams, PageParams, PathParams, Request, Size, Text
 from apps.views.api.routing import router
-from apps.views.api.schemas import BlindSpotsOut, NodeOut, ProblemOut, StatsOut, SuspectOut, TreeOut, ViewsOut
+from apps.views.api.schemas import (
+    BlindSpotsOut,
+    ForestStatsOut,
+    ForestTreeOut,
+    NodeOut,
+    OutlineOut,
+    ProblemOut,
+    StatsOut,
+    SuspectOut,
+    TreeOut,
+    ViewsOut,
+)
 from apps.views.forest import Best
 from apps.views.models import Tree, View
 from apps.views.ports import ports
@@ -30,7 +41,7 @@ class TreeParams(PathParams):
     """Which part of the tree, and how."""
 
     recursive: bool = True
-    max_depth: int | None = Field(None, ge=0, description="Levels below the node")
+    max_depth: int | None = Field(None, ge=0, le=MAX_INTEGER, description="Levels below the node")
     only_path: bool = False
     on_demand_scan: bool = Field(False, description="Also ask the source to look again; answers with `job_id`")
     limit: int | None = Field(None, ge=1, le=10_000, description="Answer in flat pages of at most so many nodes")
@@ -52,20 +63,20 @@ class StatsParams(PathParams):
 class SearchParams(PageParams):
     """What to look for and what else a hit must be."""
 
-    pattern: str = Field(..., min_length=1, max_length=4096, description="Text in the name, or glob on name or path")
+    pattern: Text = Field(..., min_length=1, max_length=4096, description="Text in the name, or glob on name or path")
     mode: matching.Mode = matching.Mode.AUTO
     ignore_case: bool = Field(False, description="ASCII letters only")
     path: str = Field("/", description="Only below this path")
     path_b64: str | None = None
-    member: str | None = None
+    member: Text | None = None
     kind: str | None = None
-    min_size: int | None = Field(None, ge=0)
-    max_size: int | None = Field(None, ge=0)
-    modified_after: float | None = None
-    modified_before: float | None = None
+    min_size: Size | None = None
+    max_size: Size | None = None
+    modified_after: Moment | None = None
+    modified_before: Moment | None = None
     suspect: bool | None = None
     agent_missing: bool | None = None
-    uid: int | None = None
+    uid: Size | None = None
 
     def question(self, key: str) -> search.SearchQuestion:
         """The question these parameters ask below a path."""
@@ -95,7 +106,7 @@ async def list_views(request: Request) -> HttpResponseBase:
     return await run(Lane.QUERY, lambda: answer(views.listing(request.auth, clock.now())))
 
 
-@router.get("/{view_id}/tree", response={200: TreeOut, **PROBLEMS}, summary="A node with its subtree")
+@router.get("/{view_id}/tree", response={200: TreeOut | OutlineOut | ForestTreeOut, **PROBLEMS}, summary="A node with its subtree")
 async def get_tree(request: Request, view_id: str, params: Query[TreeParams]) -> HttpResponseBase:
     """Nested (`children`), streamed when big; with `limit` or `cursor` in flat pages."""
     return await run(Lane.QUERY, _tree, request, view_id, params)
@@ -137,7 +148,7 @@ def _tree_page(stored: Tree, question: tree.TreeQuestion, params: TreeParams, jo
     return answer(tree.with_fields(top, extra), stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
 
 
-@router.get("/{view_id}/stats", response={200: StatsOut, **PROBLEMS}, summary="Figures of a subtree")
+@router.get("/{view_id}/stats", response={200: StatsOut | ForestStatsOut, **PROBLEMS}, summary="Figures of a subtree")
 async def get_stats(request: Request, view_id: str, params: Query[StatsParams]) -> HttpResponseBase:
     """Counts, sizes, ages, flags and freshness."""
     return await run(Lane.QUERY, _stats, request, view_id, params)

@@ -44,6 +44,20 @@ class TreeOut(NodeOut):
     as_of_seq: int | None = None
 
 
+class OutlineOut(Schema):
+    """A node with `only_path`, its subtree likewise."""
+
+    name: str
+    content_type: str
+    path: str
+    path_b64: str | None = None
+    children: list[Any] | None = None
+    job_id: str | None = None
+    job_pending: bool = False
+    next_cursor: str | None = None
+    as_of_seq: int | None = None
+
+
 class FreshnessOut(Schema):
     """How fresh: `live`, `degraded` or `offline`, since when, why; ages in seconds."""
 
@@ -77,6 +91,23 @@ class StatsOut(Schema):
     capacity_exceeded: bool
     as_of_seq: int
     freshness: FreshnessOut
+
+
+class ForestTreeOut(Schema):
+    """The tree at a path in every member: `status` ok, missing or unknown, with `data` or `error`."""
+
+    path: str
+    members: dict[str, dict[str, Any]]
+    best: str | None
+
+
+class ForestStatsOut(Schema):
+    """The stats of a path in every member, and which member is best by what."""
+
+    view_id: str
+    path: str
+    members: list[dict[str, Any]]
+    best: dict[str, Any] | None
 
 
 class BlindSpotsOut(Schema):

@@ -3,6 +3,7 @@
 What the index does not hold yet is read from the change feed. Nothing is taken on trust: `search` looks every span up in the tree.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -32,16 +33,17 @@ def spans(tree: Tree, texts: Sequence[str], limit: int) -> list[Span] | None:
     arrived = None if index is None else _arrived(tree, index.followed_seq, texts)
     if arrived is None:
         return None
-    chunks = trigrams.trigrams().matching(tree.pk, texts, MOST_CHUNKS + 1)
-    if len(chunks) > MOST_CHUNKS or _is_dense(tree, len(chunks), limit):
+    most = _most_chunks(tree, limit)
+    chunks = trigrams.trigrams().matching(tree.pk, texts, most + 1)
+    if len(chunks) > most:
         return None
     return [*_of_chunks(chunks), *_of_arrivals(tree, arrived)]
 
 
-def _is_dense(tree: Tree, chunks: int, limit: int) -> bool:
-    """Whether `limit` hits lie in fewer directories than the index names: one directory in (all / chunks) has a hit."""
+def _most_chunks(tree: Tree, limit: int) -> int:
+    """Up to so many chunks are read faster than the tree in order, where one directory in (all / chunks) has a hit."""
     row = sql.fetch_one(f"SELECT total_directories FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = '/'", (tree.pk,))
-    return chunks * chunks > limit * (row[0] + 1 if row else 1)
+    return min(MOST_CHUNKS, math.isqrt(limit * (1 + (row[0] if row else 0))))
 
 
 def _of_chunks(chunks: Sequence[int]) -> list[Span]:

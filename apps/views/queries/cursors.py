@@ -9,6 +9,7 @@ import hashlib
 from typing import Any
 
 import msgspec
+from django.core.signing import BadSignature, Signer
 
 from apps.runtime.problems import Gone, Invalid
 from apps.views.models import Tree
@@ -26,8 +27,8 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True):
     position: list[str]
 
     def text(self) -> str:
-        """The cursor as clients carry it."""
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+        """The cursor as clients carry it: signed, so what comes back is what was given."""
+        return _signer().sign(base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("="))
 
 
 def start(tree: Tree, question: str) -> Cursor:
@@ -40,14 +41,19 @@ def resume(text: str | None, tree: Tree, question: str) -> Cursor:
     if not text:
         return start(tree, question)
     try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        inner = _signer().unsign(text)
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(inner + "=" * (-len(inner) % 4)), type=Cursor)
+    except (BadSignature, binascii.Error, msgspec.DecodeError) as error:
         raise Invalid("This cursor was not made by this server.", field="cursor", fix="Start again without a cursor.") from error
     if cursor.question != question:
         raise Invalid("This cursor belongs to another question.", field="cursor", fix="Send the same parameters with it.")
     if (cursor.tree, cursor.generation) != (tree.pk, tree.snapshot_complete_at):
         raise Gone("The view was reset since this cursor was made.", code="cursor_expired", fix="Start again without a cursor.")
     return cursor
+
+
+def _signer() -> Signer:
+    return Signer(salt="views.cursor")
 
 
 def after(cursor: Cursor, *position: str) -> Cursor:
