@@ -6,7 +6,6 @@ child of the agent (worker.py) when a broker is configured.
 
 import asyncio
 import os
-import time
 
 from celery import Celery
 from celery.signals import worker_init, worker_ready
@@ -16,11 +15,9 @@ from agent_runner import log, running
 from agent_runner.home import Home
 from agent_runner.job_process import die_with_parent
 from agent_runner.jobs import run_job
-from agent_runner.phases.scan import JobContext
 from agent_runner.worker import BROKER_VARIABLE, LOG_VARIABLE, QUEUE_VARIABLE, READY_FILE, celery_url
 
 _log = log.get("worker")
-SESSION_SECONDS = 10.0
 
 
 def _make() -> Celery:
@@ -54,18 +51,9 @@ def _tell_agent(**_: object) -> None:
     home.write(home.path / READY_FILE, str(os.getpid()).encode())
 
 
-def _contexts() -> list[JobContext]:
-    """The open sessions. The server queues the first job while it answers the call that opens the session, so the message may
-    be here before the agent has read that answer: then it is waited for."""
-    deadline = time.monotonic() + SESSION_SECONDS
-    while not (contexts := running.read(Home())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return contexts
-
-
 @app.task(name="agent_runner.run_job")
 def run_job_task(job_id: str) -> str:
     """Runs one job, if its lease can be had. Returns how it ended."""
-    state = asyncio.run(run_job(_contexts(), job_id))
+    state = asyncio.run(run_job(lambda: running.read(Home()), job_id))
     _log.info("job message worked off", job=job_id, state=state)
     return state

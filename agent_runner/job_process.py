@@ -127,4 +127,4 @@ async def _main(order: Order) -> int:
         file.write("500")
     if order.lease is not None:
         return exit_code(await run_unleased(order.context, order.lease))
-    return exit_code(await run_job([order.context], order.job_id))
+    return exit_code(await run_job(lambda: [order.context], order.job_id))

@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,25 +23,44 @@ from fustor_schema.sources import SourceType
 _log = log.get("job")
 PROGRESS_SECONDS = 1.0
 FINISH_TRIES = 8
+SESSION_SECONDS, SESSION_TURN_SECONDS = 10.0, 0.05
 # longer than a directory that hangs may take, several times over
 STUCK_SECONDS = 300.0
 
 DONE, FAILED, CANCELLED, TAKEN = "DONE", "FAILED", "CANCELLED", "TAKEN"
 
 
-async def run_job(contexts: Sequence[JobContext], job_id: str) -> str:
-    """Leases a job and runs it for the AgentPipe that the lease names. Returns its final state, TAKEN when somebody else has it,
-    it is over, or no server of these knows it. Raises SenderProblem when the server cannot be told."""
-    for known in _by_server(contexts):
+async def run_job(contexts: Callable[[], Sequence[JobContext]], job_id: str) -> str:
+    """Leases a job and runs it for the AgentPipe that the lease names. `contexts` tells what the agent's pipes do now. Returns its
+    final state, TAKEN when somebody else has it, it is over, or no server of these knows it. Raises SenderProblem when the server
+    cannot be told."""
+    for known in _by_server(contexts()):
         sender = make_sender(known[0].sender)
         try:
             lease = await _lease(sender, job_id, known[0].session_id if len(known) == 1 else "")
-            context = next((item for item in known if lease is not None and item.task_id == lease.task_id), None)
-            if lease is not None and context is not None:
+            if lease is None:
+                continue
+            context = await _context_of(lease, contexts)
+            if context is not None:
                 return await _Run(context, lease, sender).run()
+            await sender.finish_job(job_id, {"state": FAILED, "counts": {}, "error": f"{lease.task_id} does not run here"})
+            return FAILED
         finally:
             await sender.close()
     return TAKEN
+
+
+async def _context_of(lease: Lease, contexts: Callable[[], Sequence[JobContext]]) -> JobContext | None:
+    """The pipe that the lease names, once it has the session of the lease: the server queues the first job while it answers the
+    call that opens the session, so a worker may be here before the agent has read that answer."""
+    deadline = time.monotonic() + SESSION_SECONDS
+    while True:
+        named = [context for context in contexts() if context.task_id == lease.task_id]
+        if named and (named[0].session_id == lease.session_id or not lease.session_id):
+            return named[0]
+        if time.monotonic() > deadline:
+            return None
+        await asyncio.sleep(SESSION_TURN_SECONDS)
 
 
 def _by_server(contexts: Sequence[JobContext]) -> list[list[JobContext]]:

@@ -246,28 +246,23 @@ class AgentPipe:
         )
 
     def job_context(self) -> JobContext:
-        """What a job process must know to work for this AgentPipe now."""
-        assert self._grant is not None, "jobs come with a session"
+        """What a job process must know to work for this AgentPipe now. Without a session, `session_id` is empty."""
+        grant = self._grant or Grant(session_id="", protocol=PROTOCOL_V3)
         sender = self.config.sender
-        if self._grant.protocol < PROTOCOL_V3:
+        if grant.protocol < PROTOCOL_V3:
             sender = msgspec.structs.replace(sender, settings={**sender.settings, "compression": "none"})
         return JobContext(
             pipe_id=self.config.id,
             task_id=self.task_id,
-            session_id=self._grant.session_id,
-            protocol=self._grant.protocol,
+            session_id=grant.session_id,
+            protocol=grant.protocol,
             source=self.config.source,
             sender=sender,
             state_directory=str(self._directory),
             root_id=self._root_id,
             fields_mapping=self.config.fields_mapping,
-            epoch=self._grant.epoch,
+            epoch=grant.epoch,
         )
-
-    @property
-    def has_session(self) -> bool:
-        """True while a session is open."""
-        return self._grant is not None
 
     def _on_gap(self, event: Event) -> None:
         if self._schedule is not None:

@@ -1,4 +1,4 @@
-"""`running.json`: the sessions of the agent's pipes, for the job worker, a process of its own. Written by the supervisor."""
+"""`running.json`: the agent's pipes and their sessions, for the job worker, a process of its own. Written by the supervisor."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from agent_runner.phases.scan import JobContext
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The pipes with an open session."""
+    """Every pipe; one without a session has an empty `session_id`."""
 
     contexts: list[JobContext] = []
 
@@ -18,7 +18,7 @@ def write(home: Home, contexts: list[JobContext]) -> None:
 
 
 def read(home: Home) -> list[JobContext]:
-    """The pipes with an open session; none while the agent is down."""
+    """The pipes; none while the agent is down."""
     try:
         return msgspec.json.decode(home.running.read_bytes(), type=Running).contexts
     except FileNotFoundError:

@@ -182,6 +182,7 @@ class Supervisor:
         for config in self._config.pipes:
             if not (config.disabled or config.id in self._pipes or config.id in self._held):
                 self._pipes[config.id] = self._start_pipe(config)
+        self._note_sessions()
         self._tend_sources()
 
     def _start_pipe(self, config: PipeConfig) -> RunningPipe:
@@ -225,7 +226,7 @@ class Supervisor:
                 self._pipes[name] = self._start_pipe(item.pipe.config)
 
     def _note_sessions(self) -> None:
-        running.write(self._home, [item.pipe.job_context() for item in self._pipes.values() if item.pipe.has_session])
+        running.write(self._home, [item.pipe.job_context() for item in self._pipes.values()])
 
     async def _stop_pipe(self, name: str) -> None:
         item = self._pipes.pop(name)

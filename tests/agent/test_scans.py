@@ -43,7 +43,7 @@ async def run(
     """Runs a job and returns what it told the server at its end; `recorder.batches` holds what this job sent."""
     recorder.batches.clear()
     job = recorder.order(kind, path, recursive=recursive)
-    await run_job([context], job)
+    await run_job(lambda: [context], job)
     return recorder.jobs[job]
 
 
@@ -211,7 +211,7 @@ async def test_a_job_is_cancelled_within_two_seconds(recorder: RecordingServer, 
     grow(tree, 600)
     context = context_of(recorder, tree, tmp_path, scan_rate=100)
     job = recorder.order("snapshot")
-    running = asyncio.create_task(run_job([context], job))
+    running = asyncio.create_task(run_job(lambda: [context], job))
     await recorder.until(lambda: len(recorder.progress) > 0)
     recorder.jobs[job]["cancel"] = True
     async with asyncio.timeout(3):
@@ -224,7 +224,7 @@ async def test_a_snapshot_goes_on_where_its_first_attempt_broke_off(recorder: Re
     age(tree)
     slow = context_of(recorder, tree, tmp_path, scan_rate=400)
     job = recorder.order("snapshot")
-    first = asyncio.create_task(run_job([slow], job))
+    first = asyncio.create_task(run_job(lambda: [slow], job))
     await recorder.until(lambda: len(closes(recorder)) > 50, 20)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -233,7 +233,8 @@ async def test_a_snapshot_goes_on_where_its_first_attempt_broke_off(recorder: Re
     recorder.jobs[job] |= {"state": "QUEUED", "attempt": 2}
     known = dict(recorder.view)
     recorder.batches.clear()
-    assert await run_job([context_of(recorder, tree, tmp_path)], job) == "DONE"
+    again_context = context_of(recorder, tree, tmp_path)
+    assert await run_job(lambda: [again_context], job) == "DONE"
     again = set(closes(recorder))
     assert len(again & listed) < len(listed) / 2
     assert seen(known | recorder.view) == walked(tree)
@@ -242,7 +243,7 @@ async def test_a_snapshot_goes_on_where_its_first_attempt_broke_off(recorder: Re
 async def test_a_message_delivered_twice_runs_once(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     grow(tree, 7)
     job = recorder.order("snapshot")
-    states = await asyncio.gather(run_job([context], job), run_job([context], job))
+    states = await asyncio.gather(run_job(lambda: [context], job), run_job(lambda: [context], job))
     assert sorted(states) == ["DONE", "TAKEN"]
 
 
@@ -263,7 +264,7 @@ async def test_a_directory_that_vanishes_while_it_is_scanned_is_no_error(
 ) -> None:
     grow(tree, 200)
     job = recorder.order("snapshot")
-    running = asyncio.create_task(run_job([context], job))
+    running = asyncio.create_task(run_job(lambda: [context], job))
     await asyncio.sleep(0.05)
     shutil.rmtree(tree / "d3")
     assert await running == "DONE"
