@@ -68,4 +68,5 @@ def list_drivers(request: HttpRequest) -> dict[str, Any]:
 
 def _read(body: ImportIn) -> Reading:
     # variables of the server's environment are not for whoever can post a text
-    return read([Text(file.name, file.content) for file in body.files], variables={}, known_ref=ref_of)
+    texts = [Text(file.name, file.content) for file in body.files]
+    return read(texts, variables={}, known_ref=ref_of, agent_id=body.agent_id)

@@ -59,10 +59,11 @@ class FileIn(Schema):
 
 
 class ImportIn(Change):
-    """YAML files to plan or import; `replace` deletes what they do not name."""
+    """YAML files to plan or import; `replace` deletes what they do not name, `agent_id` says whose agent's files they are."""
 
     files: list[FileIn] = Field(..., min_length=1, max_length=500)
     replace: bool = False
+    agent_id: str = Field("", max_length=100)
 
 
 class ObjectIn(Change):

@@ -9,6 +9,7 @@ import msgspec
 from apps.pipes.config import yaml_text
 from apps.pipes.config.document import KINDS, Document, from_plain
 from apps.pipes.config.faults import Notice, refuse
+from apps.pipes.config.legacy import Legacy
 from apps.pipes.config.normalise import Notes, Plain, normalise
 from apps.pipes.config.secrets import Secrets
 from apps.pipes.hashing import Fingerprint
@@ -32,13 +33,19 @@ class Reading:
     notices: list[Notice]
 
 
-def read(texts: Sequence[Text], *, variables: Mapping[str, str], known_ref: Callable[[str], str | None]) -> Reading:
-    """Read texts as one configuration. Raises Invalid with every fault found."""
-    notes = Notes()
+def read(
+    texts: Sequence[Text], *, variables: Mapping[str, str], known_ref: Callable[[str], str | None], agent_id: str = ""
+) -> Reading:
+    """Read texts as one configuration. Raises Invalid with every fault found.
+
+    `agent_id`: the agent whose files these are, for files that do not say so themselves.
+    """
+    notes, legacy = Notes(), Legacy(agent_id)
     sections: Plain = {kind: {} for kind in KINDS}
     for text in texts:
-        raw = yaml_text.load(text.content, text.name, variables)
+        raw = legacy.unified(yaml_text.load(text.content, text.name, variables), text.name, notes)
         _merge(sections, normalise(raw, text.name, notes), text.name, notes)
+    legacy.complete(sections, notes)
     secrets = Secrets(known_ref)
     document = _typed(secrets.take_out(sections, notes), notes)
     refuse(notes.faults)

@@ -14,13 +14,14 @@ from apps.runtime.problems import Problem
 
 
 class Command(BaseCommand):
-    """Import configuration files (the unified file)."""
+    """Import configuration files."""
 
-    help = "Import YAML configuration files; applying the same files again changes nothing."
+    help = "Import YAML configuration (unified file, split layout, older names); applying the same files again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Files and switches."""
-        parser.add_argument("files", nargs="+", metavar="FILE")
+        parser.add_argument("files", nargs="+", metavar="FILE", help="YAML file, or a directory of them")
+        parser.add_argument("--agent", default="", metavar="ID", help="the agent whose files these are, when they do not say")
         parser.add_argument("--dry-run", action="store_true", help="show what would happen, change nothing")
         parser.add_argument("--replace", action="store_true", help="delete what the files do not name")
         parser.add_argument("--message", default="", help="why, for the revision")
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Read, plan, and unless it is a dry run apply."""
         try:
-            reading = read(_texts(options["files"]), variables=os.environ, known_ref=ref_of)
+            reading = read(_texts(options["files"]), variables=os.environ, known_ref=ref_of, agent_id=options["agent"])
             self._tell(reading)
             wanted = service.Wanted(reading.document, reading.secrets, replace=options["replace"])
             if options["dry_run"]:
@@ -53,14 +54,23 @@ class Command(BaseCommand):
         self.stdout.write(f"Plan: {plan.summary()}.")
 
 
-def _texts(files: list[str]) -> list[Text]:
+def _texts(names: list[str]) -> list[Text]:
     texts = []
-    for name in files:
+    for path in (file for name in names for file in _files(Path(name))):
         try:
-            texts.append(Text(name, Path(name).read_text(encoding="utf-8")))
+            texts.append(Text(str(path), path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{name} cannot be read: {error}") from error
+            raise CommandError(f"{path} cannot be read: {error}") from error
     return texts
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in {".yaml", ".yml"} and file.is_file())
+    if not found:
+        raise CommandError(f"There is no YAML file in {path}.")
+    return found
 
 
 def _lines(problem: Problem) -> str:
