@@ -137,5 +137,6 @@ def from_plain(plain: object, into: type[D]) -> D:
 
 def to_plain(document: Struct) -> dict[str, Any]:
     """Plain values in the order of the fields: for JSON, YAML and diffs."""
-    plain: dict[str, Any] = msgspec.to_builtins(document)
+    # through JSON, so that it equals what the database gives back: lists, not tuples
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
     return plain
