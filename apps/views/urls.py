@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.views.pages import consistency, explorer, inspect, search
+from apps.views.pages import consistency, explorer, inspect, search, series
 
 urlpatterns = [
+    path("series/changes/", series.changes, name="changes_series"),
     path("locate/", search.everywhere, name="locate"),
     path("views/<slug:slug>/tree/", explorer.tree, name="tree"),
     path("views/<slug:slug>/tree/branch/", explorer.branch, name="branch"),

@@ -6,7 +6,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from apps.runtime import clock
 from apps.sessions.models import Session
+from apps.views.models import ChangeBatch
 from apps.views.pages.consistency import SHELVES
 from tests.console.conftest import Fleet, build_fleet, parts_of
 
@@ -84,7 +86,7 @@ def test_pipe_page_shows_role_and_phases_apart(fleet: Fleet, reader: Client) -> 
 
 def test_a_polling_page_gets_the_same_parts_as_the_socket(fleet: Fleet, reader: Client) -> None:
     parts = parts_of(reader.get(reverse("pipe", args=[fleet.pipe.slug]), headers={"X-Fustor-Parts": "1"}))
-    assert set(parts) == {"pipe-summary", "pipe-sessions", "pipe-jobs", "pipe-machine", "pipe-failovers"}
+    assert set(parts) == {"pipe-summary", "pipe-sessions", "pipe-arrival", "pipe-jobs", "pipe-machine", "pipe-failovers"}
     assert fleet.leader.task_id in parts["pipe-sessions"]
 
 
@@ -149,3 +151,15 @@ def test_too_many_wrong_passwords_lock_with_a_page_that_says_for_how_long(client
         response = client.post("/login/", {"username": "reader", "password": "wrong"}, REMOTE_ADDR="192.0.2.9")
     assert response.status_code == 429
     assert "Try again in 15 minutes" in response.content.decode()
+
+
+def test_changes_per_minute_are_counted_for_the_views_the_reader_sees(fleet: Fleet, reader: Client) -> None:
+    now = clock.now_ms()
+    ChangeBatch.objects.create(tree=fleet.tree, last_seq=5, at=now, source="realtime", count=5, entries=b"[]")
+    ChangeBatch.objects.create(tree=fleet.tree, last_seq=9, at=now - 7_200_000, source="realtime", count=4, entries=b"[]")
+    hour = reader.get("/series/changes/?span=1h").json()
+    assert len(hour["at"]) == len(hour["changes"]) == 60
+    assert sum(hour["changes"]) == 5
+    assert sum(reader.get("/series/changes/?span=1h&view=other").json()["changes"]) == 0
+    day = reader.get("/series/changes/?span=24h").json()
+    assert round(sum(day["changes"]) * 15) == 9

@@ -6,6 +6,8 @@ from datetime import datetime
 from apps.pipes.models import Pipe
 from apps.runtime import clock
 from apps.runtime.problems import NotFound
+from apps.sessions import arrival
+from apps.sessions.arrival import Step
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
 from apps.sessions.models import LeadershipChange
@@ -45,6 +47,7 @@ class PipeBoardState:
     sessions: tuple[SessionLine, ...]
     jobs: tuple[JobLine, ...]
     failovers: tuple[Failover, ...]
+    arrival: tuple[Step, ...]
     lit: frozenset[str]
 
     @property
@@ -61,6 +64,7 @@ class PipeBoard(Board):
     parts = (
         Part("pipe-summary", "pipes/parts/summary.html"),
         Part("pipe-sessions", "pipes/parts/sessions.html"),
+        Part("pipe-arrival", "pipes/parts/arrival.html"),
         Part("pipe-jobs", "pipes/parts/jobs.html"),
         Part("pipe-machine", "pipes/parts/machine.html"),
         Part("pipe-failovers", "pipes/parts/failovers.html"),
@@ -80,7 +84,7 @@ class PipeBoard(Board):
         """The state of now. Raises NotFound."""
         pipe = self._pipe()
         now = clock.now_datetime()
-        lines = session_lines(live_sessions().filter(pipe=pipe))
+        sessions = leaders_first(session_lines(live_sessions().filter(pipe=pipe)))
         return PipeBoardState(
             slug=pipe.slug,
             name=pipe.name,
@@ -91,10 +95,11 @@ class PipeBoard(Board):
             audit_interval_sec=pipe.audit_interval_sec,
             sentinel_interval_sec=pipe.sentinel_interval_sec,
             allow_concurrent_push=pipe.allow_concurrent_push,
-            sessions=leaders_first(lines),
+            sessions=sessions,
+            arrival=arrival.steps(arrival.facts_of(pipe, [line.status for line in sessions])),
             jobs=tuple(job_line(job, now) for job in jobs().filter(pipe=pipe)[:JOBS_SHOWN]),
             failovers=_failovers(pipe),
-            lit=frozenset(name for line in lines for name in (line.lifecycle, *line.phases, *line.overlays)),
+            lit=frozenset(name for line in sessions for name in (line.lifecycle, *line.phases, *line.overlays)),
         )
 
     def _pipe(self) -> Pipe:
