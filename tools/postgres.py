@@ -19,6 +19,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+# as it was given: importing fustor_site names the settings of a server, and tests would then run on those
+ENVIRONMENT = dict(os.environ)
+
 from fustor_site.supervisor import children, ports
 
 # it holds nothing that must survive, so it need not wait for the disk
@@ -87,7 +90,7 @@ def main(command: list[str]) -> int:
     """Run the command beside a server of its own."""
     try:
         with running() as url:
-            return subprocess.run(command, env=os.environ | {"TEST_DATABASE_URL": url}, check=False).returncode
+            return subprocess.run(command, env=ENVIRONMENT | {"TEST_DATABASE_URL": url}, check=False).returncode
     except NoPostgres as error:
         print(error, file=sys.stderr)
         return 3
