@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # as it was given: importing fustor_site names the settings of a server, and tests would then run on those
 ENVIRONMENT = dict(os.environ)
 
-from fustor_site.supervisor import children, ports
+from fustor_site.supervisor import children, ports  # noqa: E402 - see above
 
 # it holds nothing that must survive, so it need not wait for the disk
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")

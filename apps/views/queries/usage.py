@@ -66,8 +66,9 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
     counts = [[0, 0, 0.0] for _ in (*AGES, "older", "unknown")]
     following: str | None = None
     for low, last in _slices(tree, key, cursor.position[0] if cursor.position else None):
-        for group, *figures in _aged(tree, key, low, last, storage_now):
-            counts[group] = [sum(pair) for pair in zip(counts[group], figures, strict=True)]
+        for group, files, size, shared in _aged(tree, key, low, last, storage_now):
+            # PostgreSQL sums to decimals
+            counts[group] = [sum(pair) for pair in zip(counts[group], (files, int(size), float(shared)), strict=True)]
         if last is not None and time.monotonic() > deadline:
             following = cursors.after(cursor, last).text()
             break
