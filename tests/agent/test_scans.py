@@ -177,19 +177,6 @@ async def test_a_scan_of_an_absent_path_proves_its_absence_by_the_listing_above(
     assert [row["path"] for event in deletes for row in event["rows"]] == ["/d3/e3/gone/deeper"]
 
 
-async def test_s049_a_directory_that_cannot_be_read_is_closed_with_the_reason(
-    recorder: RecordingServer, context: JobContext, tree: Path
-) -> None:
-    grow(tree, 7)
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything")
-    (tree / "d3").chmod(0)
-    await run(recorder, context, "snapshot")
-    (tree / "d3").chmod(0o755)
-    assert closes(recorder)["/d3"]["ok"] is False
-    assert closes(recorder)["/d3"]["reason"] == "EACCES"
-
-
 async def test_names_that_are_not_text_keep_their_bytes(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     (tree / "d").mkdir()
     for name in (b"\xff\xfe", b"\xff", b"\\xff"):

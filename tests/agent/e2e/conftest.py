@@ -1,5 +1,6 @@
 """The fleet of a test: agents as processes of their own, and what the view says against what os.walk says."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,7 +15,15 @@ import pytest
 from tests.agent.walk import walked
 from tests.blackbox.world import World
 
+_PR_CAPBSET_DROP = 24
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def _give_up_root_reading() -> None:
+    """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH leave the bounding set; a process of no root has neither anyway."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 class RealAgent:
@@ -27,8 +36,10 @@ class RealAgent:
         self.log = state / "agent.log"
         state.mkdir(exist_ok=True)
 
-    def start(self, *arguments: str, **environment: str) -> "RealAgent":
-        command = [sys.executable, "-m", "agent_runner", "run", *self.command(), *arguments]
+    def start(self, *arguments: str, unprivileged: bool = False, **environment: str) -> "RealAgent":
+        """Starts it. `unprivileged`: modes of files and directories hold for it also when the tests run as root."""
+        target = self.target() if "--config" in arguments else self.command()
+        command = [sys.executable, "-m", "agent_runner", "run", *target, *arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -42,12 +53,17 @@ class RealAgent:
                 },
                 stdout=log,
                 stderr=log,
+                preexec_fn=_give_up_root_reading if unprivileged else None,  # noqa: PLW1509 - two system calls, no locks
             )
         return self
 
     def command(self) -> list[str]:
         """The command line that says what to watch and whom to tell."""
-        return ["--server", self.world.server.url, "--agent-id", self.name, "--watch", str(self.directory), "--pipe", "p"]
+        return [*self.target(), "--watch", str(self.directory), "--pipe", "p"]
+
+    def target(self) -> list[str]:
+        """The part of it that says whom to tell."""
+        return ["--server", self.world.server.url, "--agent-id", self.name]
 
     def send(self, number: int) -> None:
         assert self.process is not None
