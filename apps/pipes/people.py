@@ -107,7 +107,7 @@ def _give_role(user: User, role: str, views: Sequence[View] | None) -> None:
     user.save(update_fields=["is_superuser"])
     person, _ = Person.objects.update_or_create(user=user, defaults={"role": role, "restricted": views is not None})
     person.views.set(views or [])
-    user.person = person
+    user.refresh_from_db()  # drops the role that the instance remembers
 
 
 def _check_admin_remains() -> None:

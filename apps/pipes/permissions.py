@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 
 from apps.pipes.models import Person, Role
@@ -54,10 +53,8 @@ def role_of(user: User) -> Role | None:
 
 def person_of(user: User) -> Person | None:
     """The user's row of roles, if there is one."""
-    try:
-        person: Person = user.person  # type: ignore[union-attr] # reverse side of Person.user
-    except ObjectDoesNotExist:
-        return None
+    # a missing row is an AttributeError on the reverse side of a one-to-one relation
+    person: Person | None = getattr(user, "person", None)
     return person
 
 

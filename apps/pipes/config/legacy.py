@@ -82,7 +82,7 @@ class Legacy:
         views = self.fed_views.get(ident) or [ident]
         for view in views:
             sections["views"].setdefault(view, {})
-        kept = {name: old[name] for name in ("session_timeout_seconds", "allow_concurrent_push") if name in old}
+        kept: Plain = {name: old[name] for name in ("session_timeout_seconds", "allow_concurrent_push") if name in old}
         pipe: Plain = {"receiver": RECEIVER_OF_DATASTORES, "views": views, **kept}
         sections["pipes"].setdefault(ident, pipe)
         receiver = sections["receivers"].setdefault(RECEIVER_OF_DATASTORES, {})
