@@ -8,6 +8,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,8 @@ def _wait(programs: Path, port: int, directory: Path) -> None:
 
 def main(command: list[str]) -> int:
     """Run the command beside a server of its own."""
+    # so that the server ends too when this is told to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with running() as url:
             return subprocess.run(command, env=ENVIRONMENT | {"TEST_DATABASE_URL": url}, check=False).returncode
