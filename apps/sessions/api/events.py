@@ -2,7 +2,6 @@
 
 import functools
 
-import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
@@ -13,6 +12,7 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import BadRequest
 from apps.sessions import bodies
 from apps.sessions.admission import Admission
+from apps.sessions.api.answers import as_json
 from apps.sessions.api.callers import pusher
 from apps.sessions.schemas import EventsAnswer
 from apps.sessions.services import ingest
@@ -75,9 +75,7 @@ async def _push(request: HttpRequest, session_id: str) -> HttpResponse:
     delivery = ingest.Delivery(session_id, body, request.headers.get("Content-Encoding", ""), received_ms)
     async with admission().turn(session_id, len(body)):
         answer = await run(Lane.INGEST, ingest.receive, pusher(request), delivery)
-    return HttpResponse(
-        msgspec.json.encode(answer.payload()), content_type="application/json", status=507 if answer.over_capacity else 200
-    )
+    return as_json(answer.payload(), 507 if answer.over_capacity else 200)
 
 
 def _read(request: HttpRequest) -> bytes:

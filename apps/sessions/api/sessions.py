@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from apps.pipes.principals import KeyPrincipal
 from apps.runtime.clock import now, now_ms
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Forbidden
+from apps.sessions.api.answers import as_json
 from apps.sessions.api.callers import pusher
 from apps.sessions.models import Session
 from apps.sessions.schemas import (
@@ -100,9 +101,9 @@ def _opened(principal: KeyPrincipal, session: Session) -> dict[str, Any]:
 
 
 @router.post("/session/{session_id}/heartbeat", response=HeartbeatAnswer)
-async def heartbeat(request: HttpRequest, session_id: str, said: HeartbeatRequest) -> dict[str, Any]:
+async def heartbeat(request: HttpRequest, session_id: str, said: HeartbeatRequest) -> HttpResponse:
     """I am alive."""
-    return await run(Lane.CONTROL, _heartbeat, pusher(request), session_id, said)
+    return as_json(await run(Lane.CONTROL, _heartbeat, pusher(request), session_id, said))
 
 
 def _heartbeat(principal: KeyPrincipal, session_id: str, said: HeartbeatRequest) -> dict[str, Any]:
