@@ -5,6 +5,8 @@ from typing import Any, Literal
 from ninja import Field, Schema
 from pydantic import BaseModel, ConfigDict
 
+from apps.sessions.storable import Record, Text
+
 
 class Request(BaseModel):
     """A JSON object; unknown fields of newer or older agents are no error.
@@ -18,15 +20,15 @@ class Request(BaseModel):
 class SessionRequest(Request):
     """Open a session. `task_id` is `<agent id>:<agent pipe id>`."""
 
-    task_id: str = Field(min_length=1, max_length=255)
+    task_id: Text = Field(min_length=1, max_length=255)
     source_type: str | None = None
-    client_info: dict[str, Any] | None = None
+    client_info: Record | None = None
     session_timeout_seconds: int | None = Field(default=None, ge=0)
     pipe_id: str | None = Field(default=None, description="NEW: which pipe, for a key that serves several")
     protocol: int | None = Field(default=None, description="NEW: 3 for the native additions")
     sent_at: float | None = Field(default=None, allow_inf_nan=False, description="NEW: ms on the agent's monotonic clock")
-    root_id: str | None = Field(default=None, max_length=200, description="NEW: identity of the mount")
-    host: dict[str, Any] | None = Field(default=None, description="NEW: hostname, version …")
+    root_id: Text | None = Field(default=None, max_length=200, description="NEW: identity of the mount")
+    host: Record | None = Field(default=None, description="NEW: hostname, version …")
     job_queue: bool = Field(default=False, description="NEW: the agent consumes the Celery queue agent.<agent id>")
 
 
@@ -63,17 +65,17 @@ class SessionAnswer(Schema):
 class CommandReport(Request):
     """The agent's word on a command that it was given."""
 
-    id: str
+    id: Text
     state: Literal["RUNNING", "DONE", "FAILED"]
-    result: dict[str, Any] = {}
-    error: str = ""
+    result: Record = {}
+    error: Text = ""
 
 
 class HeartbeatRequest(Request):
     """I am alive, and this is how I am. `agent_status.state` is a PipeState as text or number."""
 
     can_realtime: bool = False
-    agent_status: dict[str, Any] | None = None
+    agent_status: Record | None = None
     job_queue: bool | None = Field(default=None, description="NEW: whether it consumes the Celery queue agent.<agent id>")
     command_reports: list[CommandReport] = Field(default=[], description="NEW: acknowledgement of commands")
 
@@ -132,11 +134,11 @@ class AuditCall(Request):
     """Which session and which audit; an old agent sends no body at all."""
 
     session_id: str | None = None
-    audit_id: str | None = Field(default=None, max_length=100)
+    audit_id: Text | None = Field(default=None, max_length=100)
     started_ms: float | None = Field(default=None, allow_inf_nan=False, description="On the clock of the agent's events")
     sent_at: float | None = Field(default=None, allow_inf_nan=False, description="ms on the agent's monotonic clock")
-    root_id: str | None = Field(default=None, max_length=200)
-    manifest: dict[str, Any] | None = None
+    root_id: Text | None = Field(default=None, max_length=200)
+    manifest: Record | None = None
 
 
 class AuditAnswer(Schema):

@@ -13,6 +13,7 @@ from apps.sessions.api.callers import pusher
 from apps.sessions.models import Job
 from apps.sessions.schemas import Request
 from apps.sessions.services import jobs
+from apps.sessions.storable import Record, Text
 
 router = Router()
 
@@ -20,7 +21,7 @@ router = Router()
 class LeaseRequest(Request):
     """Who wants to run the job."""
 
-    worker: str = Field(min_length=1, max_length=255)
+    worker: Text = Field(min_length=1, max_length=255)
     session_id: str | None = None
 
 
@@ -42,11 +43,11 @@ class LeaseAnswer(Schema):
 class ProgressRequest(Request):
     """How far it is."""
 
-    found: int = Field(default=0, ge=0)
+    found: int = Field(default=0, ge=0, lt=2**63)
     per_second: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    depth: int = Field(default=0, ge=0)
-    directory: str = Field(default="", max_length=8192)
-    log: str = Field(default="", max_length=65_536)
+    depth: int = Field(default=0, ge=0, lt=2**31)
+    directory: Text = Field(default="", max_length=8192)
+    log: Text = Field(default="", max_length=65_536)
 
 
 class ProgressAnswer(Schema):
@@ -60,8 +61,8 @@ class FinishRequest(Request):
     """How it ended."""
 
     state: Literal["DONE", "FAILED", "CANCELLED"]
-    counts: dict[str, Any] = {}
-    error: str = ""
+    counts: Record = {}
+    error: Text = ""
 
 
 class FinishAnswer(Schema):

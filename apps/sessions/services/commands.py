@@ -14,6 +14,7 @@ from apps.runtime import hints
 from apps.runtime.clock import now_datetime
 from apps.runtime.problems import Busy, Conflict, Invalid
 from apps.sessions.models import Command, Job, Session
+from apps.sessions.services.glance import parsed_id
 from fustor_schema.sources import PROTOCOL_V3
 
 OPEN = (Job.State.QUEUED, Job.State.LEASED)
@@ -123,8 +124,11 @@ def _payload(command: Command) -> dict[str, Any]:
 def acknowledge(session: Session, reports: Iterable[tuple[str, str, dict[str, Any], str]]) -> None:
     """Take the agent's reports `(command id, state, result, error)`: RUNNING stops redelivery, DONE and FAILED end the command."""
     for command_id, state, result, error in reports:
+        key = parsed_id(command_id)
+        if key is None:
+            continue  # no id that this server could have given
         ended = state in (Job.State.DONE, Job.State.FAILED)
-        Command.objects.filter(id=command_id, session=session, finished_at__isnull=True).update(
+        Command.objects.filter(id=key, session=session, finished_at__isnull=True).update(
             state=state, result=result, error=error[:2000], finished_at=now_datetime() if ended else None
         )
         _hint(session)

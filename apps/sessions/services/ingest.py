@@ -31,6 +31,7 @@ SCANS = frozenset({SourceType.SNAPSHOT, SourceType.AUDIT, SourceType.ON_DEMAND, 
 REFUSED_FOR_GOOD = (BadRequest, TooLarge, Unsupported, Invalid)
 REPETITION_WINDOW = timedelta(minutes=10)
 PAUSE_SECONDS = 10
+MOST_NUMBER = 2**53
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,19 @@ def _decoded(body: bytes) -> Batch:
 
 
 def _source_type(envelope: Envelope, sender: Sender) -> SourceType:
+    """The source type of a valid envelope. Raises Invalid, with the faulty field named, for any other."""
     if envelope.session_id is not None and envelope.session_id.replace("-", "").lower() != sender.id.hex:
         raise Invalid("session_id: it is not the session of the URL", field="session_id")
+    if envelope.seq is not None and not 1 <= envelope.seq < MOST_NUMBER:
+        raise Invalid("seq: it counts from 1", field="seq")
+    for field, value, longest in (("stream", envelope.stream, 64), ("audit_id", envelope.audit_id or "", 100)):
+        if len(value) > longest or "\0" in value:
+            raise Invalid(f"{field}: longer than {longest} characters, or with a NUL", field=field)
     try:
         return SourceType(envelope.source_type)
     except ValueError as error:
         known = ", ".join(SourceType)
-        raise Invalid(f"source_type: {envelope.source_type!r} is not one of {known}", field="source_type") from error
+        raise Invalid(f"source_type: {envelope.source_type!r:.100} is not one of {known}", field="source_type") from error
 
 
 def _with_metadata(
@@ -155,7 +162,8 @@ def _token(envelope: Envelope, source: SourceType, body: bytes) -> str | None:
     if envelope.seq is not None:
         return None
     if envelope.batch_id:
-        return "id:" + (envelope.batch_id if len(envelope.batch_id) <= 64 else _digest(envelope.batch_id.encode()))
+        plain = envelope.batch_id.isascii() and envelope.batch_id.isprintable() and len(envelope.batch_id) <= 64
+        return "id:" + (envelope.batch_id if plain else _digest(envelope.batch_id.encode("utf-8", "surrogatepass")))
     identified = any(event.index or event.event_id for event in envelope.events)
     return "body:" + _digest(body) if source == SourceType.MESSAGE and identified else None
 
@@ -223,11 +231,17 @@ def _applied(sender: Sender, targets: list[Target], batch: Batch, source: Source
 
 
 def _observed_clock(sender: Sender, envelope: Envelope, received_ms: int) -> dict[str, Any]:
-    if sender.protocol >= PROTOCOL_V3:
-        capture = envelope.sent_at
-    else:
-        capture = max((event.index for event in envelope.events if event.index), default=None)
-    return sender.clock if not capture or capture < 0 else offsets.observe(sender.clock, received_ms, float(capture))
+    capture = _plausible(envelope.sent_at) if sender.protocol >= PROTOCOL_V3 else _newest_index(envelope)
+    return offsets.observe(sender.clock, received_ms, capture) if capture else sender.clock
+
+
+def _newest_index(envelope: Envelope) -> int:
+    return max((_plausible(event.index) for event in envelope.events), default=0)
+
+
+def _plausible(number: float | None) -> int:
+    """A count of ms that a client sent; 0 for none and for what can be none."""
+    return int(number) if number is not None and 0 < number < MOST_NUMBER else 0
 
 
 def _check_epoch(envelope: Envelope, current: int) -> None:
@@ -242,5 +256,5 @@ def _check_epoch(envelope: Envelope, current: int) -> None:
 
 
 def _entry(envelope: Envelope, answer: Answer, source: SourceType) -> Entry:
-    newest = max((int(event.index) for event in envelope.events if event.index), default=0)
-    return Entry(answer.count, answer.rows, len(answer.rejected), newest if source == SourceType.MESSAGE else 0)
+    newest = _newest_index(envelope) if source == SourceType.MESSAGE else 0
+    return Entry(answer.count, answer.rows, len(answer.rejected), newest)

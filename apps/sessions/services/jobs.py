@@ -169,7 +169,7 @@ def finish(job: Job, state: Job.State, *, counts: dict[str, Any] | None = None, 
 
 def _found_by(counts: dict[str, Any] | None) -> dict[str, int]:
     rows = (counts or {}).get("rows")
-    return {"found": rows} if isinstance(rows, int) and rows >= 0 else {}
+    return {"found": rows} if isinstance(rows, int) and 0 <= rows < 2**63 else {}
 
 
 def cancel(job: Job, actor: str) -> Job:
