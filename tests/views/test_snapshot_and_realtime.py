@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.views import working
+from apps.views import verify, working
 from apps.views.models import Flag, Refusal, Tombstone
 from fustor_schema.wire import Event
 from tests.views.conftest import Bench, d, f
@@ -62,6 +62,14 @@ def test_s029_a_newer_row_turns_a_directory_into_a_file_and_buries_its_children(
     assert (root.total_files, root.total_directories, root.total_bytes) == (1, 0, 3)
     bench.sn(agent, f("/a/b/x"), at=-2)
     assert bench.names() == {"/a"}
+
+
+def test_a_name_told_as_directory_and_then_as_file_in_one_batch_is_one_node(bench: Bench) -> None:
+    agent = bench.session()
+    bench.sn(agent, d("/n"), d("/n/x"), f("/n/x"), f("/n/y"), end=True)
+    assert bench.names() == {"/n", "/n/x", "/n/y"}
+    assert bench.totals("/") == (1, 2, 1, 100.0)
+    assert verify.verify(bench.tree.pk) == []
 
 
 def test_s030_a_future_mtime_is_stored_as_suspect(bench: Bench) -> None:
