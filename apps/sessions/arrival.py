@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from apps.pipes.models import Pipe
+from apps.pipes.models import ApiKey, Pipe
 from apps.runtime import clock
 from apps.sessions.status import Status
 
@@ -82,11 +82,13 @@ def facts_of(pipe: Pipe, statuses: Sequence[Status]) -> Facts:
     """The facts of a pipe; `statuses` are those of its live sessions, the leader's first."""
     live = pipe.sessions.filter(ended_at=None)
     usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=clock.now_datetime()))
+    # bound to the pipe, or of an agent that runs an agent pipe into it (as apps.pipes.keys decides)
+    pushing = Q(pipes=pipe) | Q(agent__agent_pipes__pipe=pipe, agent__agent_pipes__enabled=True)
     views = list(pipe.views.values_list("enabled", flat=True))
     last = pipe.sessions.exclude(last_batch_at=None).order_by("-last_batch_at").values_list("last_batch_at", flat=True).first()
     return Facts(
         receiver_enabled=pipe.receiver.enabled,
-        usable_keys=pipe.keys.filter(usable).count(),
+        usable_keys=ApiKey.objects.filter(usable, pushing).distinct().count(),
         enabled=pipe.enabled,
         paused=pipe.paused,
         views=len(views),
