@@ -67,7 +67,7 @@ def _covering_tombstone(tree: Tree, key: str) -> Tombstone | None:
     own = Tombstone.objects.filter(tree=tree, path=key).first()
     if own is not None:
         return own
-    above = Tombstone.objects.filter(tree=tree, path__in=paths.ancestors(key)[:1000], subtree=True)
+    above = Tombstone.objects.filter(tree=tree, path__in=paths.ancestors(key), subtree=True)
     return above.order_by("-observed_at").first()
 
 
@@ -153,7 +153,7 @@ def _suspect(tree: Tree, key: str) -> dict[str, Any] | None:
 
 
 def _gaps(tree: Tree, key: str) -> list[dict[str, Any]]:
-    covering = Gap.objects.filter(tree=tree, closed_at=None, path__in=(key, *paths.ancestors(key)[:1000]))
+    covering = Gap.objects.filter(tree=tree, closed_at=None, path__in=(key, *paths.ancestors(key)))
     return [{"path": paths.display(gap.path), "reason": gap.reason, "since": _seconds(gap.opened_at)} for gap in covering[:HISTORY]]
 
 

@@ -66,7 +66,7 @@ def trusted(tree: Tree, key: str, freshness: Freshness) -> bool:
     """Whether the member's not holding a path means that it is not there: it is fresh, and could read the directory above."""
     if freshness.state is not State.LIVE:
         return False
-    above = paths.ancestors(key)[:1000]
+    above = paths.ancestors(key)
     return not Directory.objects.filter(tree=tree, path__in=above).exclude(unscanned="").exists()
 
 
