@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/", lists.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", boards.job, name="job"),
     path("pipes/<slug:slug>/run/", actions.run_phase, name="run_phase"),
+    path("pipes/<slug:slug>/pause/", actions.pause, name="pause_pipe"),
     path("views/<slug:slug>/scan/", actions.scan, name="scan"),
     path("views/<slug:slug>/audits/<int:audit_id>/approve/", actions.approve_audit, name="approve_audit"),
     path("sessions/<int:number>/lead/", actions.hand_over, name="hand_over"),

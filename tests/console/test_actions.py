@@ -24,6 +24,7 @@ def said(response: object) -> str:
 def orders(fleet: Fleet) -> list[str]:
     return [
         reverse("run_phase", args=[fleet.pipe.slug]),
+        reverse("pause_pipe", args=[fleet.pipe.slug]),
         reverse("hand_over", args=[fleet.follower.number]),
         reverse("end_session", args=[fleet.leader.number]),
         reverse("cancel_job", args=[fleet.running.pk]),
@@ -49,6 +50,17 @@ def test_ending_a_session_ends_it_and_says_so(fleet: Fleet, admin: Client) -> No
     fleet.leader.refresh_from_db()
     assert fleet.leader.end_cause == Session.EndCause.ENDED
     assert fleet.leader.task_id in said(response)
+
+
+def test_a_pipe_is_paused_and_resumed(fleet: Fleet, admin: Client) -> None:
+    url = reverse("pause_pipe", args=[fleet.pipe.slug])
+    admin.post(url, {"paused": "yes"})
+    assert "Resume" in admin.get(reverse("pipe", args=[fleet.pipe.slug])).content.decode()
+    fleet.pipe.refresh_from_db()
+    assert fleet.pipe.paused
+    admin.post(url, {"paused": "no"})
+    fleet.pipe.refresh_from_db()
+    assert not fleet.pipe.paused
 
 
 def test_leadership_is_handed_to_the_chosen_session(fleet: Fleet, admin: Client) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from apps.sessions.live import rooms
 from apps.sessions.models import Session
 from apps.sessions.routing import websocket_urlpatterns
 from fustor_schema.pipestate import PipeState
+from fustor_site.supervisor import ports
 from tests.blackbox.processes import RunningRedis
 from tests.console.conftest import Fleet, build_fleet
 
@@ -178,3 +180,32 @@ async def test_without_redis_the_page_still_gets_changes_and_is_told(
         await say_shown(page, first["number"])
         await database_sync_to_async(Session.objects.filter(pk=fleet.leader.pk).update)(rows=77_777)
         assert "77,777" in await changed_part(page, "pipe-sessions")
+
+
+async def test_a_restart_of_redis_is_told_and_survived(
+    fleet: Fleet, reader: User, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "REFRESH_SECONDS", 0.2)
+    own = RunningRedis(f"redis://127.0.0.1:{ports.free()}/0", tmp_path)
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [own.url]}}
+    }
+    with own:
+        async with socket("/ws/pipe/archive-pipe", reader) as page:
+            first = await frame(page)
+            assert first["hints"] is True
+            await say_shown(page, first["number"])
+            own.kill()
+            assert await hints_become(page, arriving=False)
+            await database_sync_to_async(Session.objects.filter(pk=fleet.leader.pk).update)(rows=88_888)
+            assert "88,888" in await changed_part(page, "pipe-sessions")
+            own.start()
+            assert await hints_become(page, arriving=True)
+
+
+async def hints_become(communicator: WebsocketCommunicator, *, arriving: bool) -> bool:
+    """Wait for the frame that says so."""
+    while (answer := await frame(communicator, timeout=8))["hints"] is not arriving:
+        await say_shown(communicator, answer["number"])
+    await say_shown(communicator, answer["number"])
+    return True

@@ -38,6 +38,7 @@ class PipeBoardState:
     slug: str
     name: str
     status: Status
+    paused: bool
     receiver: str
     views: tuple[str, ...]
     session_timeout_seconds: int
@@ -89,6 +90,7 @@ class PipeBoard(Board):
             slug=pipe.slug,
             name=pipe.name,
             status=facts.pipe_statuses([pipe])[pipe.pk],
+            paused=pipe.paused,
             receiver=pipe.receiver.slug,
             views=tuple(pipe.views.values_list("slug", flat=True)),
             session_timeout_seconds=pipe.session_timeout_seconds,

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 COALESCE_SECONDS = 0.25
 REFRESH_SECONDS = 5.0
 RESUBSCRIBE_SECONDS = 1.0
+PROBE = "probe"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Room:
     _hinted: asyncio.Event = field(default_factory=asyncio.Event)
     _tried: asyncio.Event = field(default_factory=asyncio.Event)
     _listening: bool = False
+    _channel: str = ""
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def open(self) -> None:
@@ -86,16 +88,18 @@ class Room:
         assert layer is not None, "settings.CHANNEL_LAYERS has a default"
         while True:
             try:
-                channel = await layer.new_channel()
+                self._channel = await layer.new_channel()
                 for group in self.groups:
-                    await layer.group_add(group, channel)
+                    await layer.group_add(group, self._channel)
                 self._listening = True
                 self._tried.set()
                 # what happened while nobody listened
                 self._hinted.set()
                 while True:
-                    await layer.receive(channel)
-                    self._hinted.set()
+                    message = await layer.receive(self._channel)
+                    self._listening = True
+                    if message["type"] != PROBE:
+                        self._hinted.set()
             except (redis.RedisError, OSError) as error:
                 self._listening = False
                 self._tried.set()
@@ -107,11 +111,23 @@ class Room:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._tried.wait(), RESUBSCRIBE_SECONDS)
         while True:
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._hinted.wait(), REFRESH_SECONDS)
+            except TimeoutError:
+                await self._probe()
             self._hinted.clear()
             await self._look()
             await asyncio.sleep(COALESCE_SECONDS)
+
+    async def _probe(self) -> None:
+        """After a silence, find out whether hints could arrive: the layer reconnects by itself and never says so."""
+        layer = get_channel_layer()
+        if layer is None or not self._channel:
+            return
+        try:
+            await layer.send(self._channel, {"type": PROBE})
+        except (redis.RedisError, OSError):
+            self._listening = False
 
     async def _look(self) -> None:
         """Read once, render once, offer to all; keep quiet when nothing changed."""

@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from apps.pipes.models import Pipe
+from apps.pipes.pages.people import actor_of
 from apps.pipes.permissions import Verb
+from apps.pipes.services import pause_pipe
 from apps.runtime import clock
 from apps.runtime.console import page
 from apps.runtime.problems import Invalid, Problem
@@ -49,6 +51,20 @@ def run_phase(request: HttpRequest, slug: str) -> HttpResponse:
             raise Invalid(f"{wanted or 'nothing'} is no phase that can be run.", field="kind")
         job = phases.run_now(pipe, Job.Kind(wanted), actor)
         return _("%(kind)s ordered; it is among the jobs below.") % {"kind": job.get_kind_display()}
+
+    return _told(request, f"/pipes/{slug}/", order)
+
+
+@require_POST
+@page(Verb.CONTROL)
+def pause(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let a pipe refuse events for a while, or go on; agents keep what they see meanwhile."""
+    pipe = get_object_or_404(Pipe, slug=slug)
+    paused = request.POST.get("paused") == "yes"
+
+    def order(actor: str) -> str:
+        pause_pipe(pipe, paused=paused, actor=actor_of(request))
+        return _("%(pipe)s is paused.") % {"pipe": slug} if paused else _("%(pipe)s goes on.") % {"pipe": slug}
 
     return _told(request, f"/pipes/{slug}/", order)
 
