@@ -7,7 +7,8 @@ import pytest
 from apps.runtime.problems import NotFound
 from apps.views import freshness
 from apps.views.models import Audit, BlindSpot, Gap, Suspect, Tree
-from apps.views.queries.evidence import Doubts, Evidence, Place
+from apps.views.queries import sql
+from apps.views.queries.evidence import UNSCANNED, Doubts, Evidence, Place
 from apps.views.queries.settled import Verdict, judge, settled
 from tests.queries.trees import T0, fill, make_view
 
@@ -87,6 +88,21 @@ def test_an_audit_that_began_later_confirms_a_blind_spot(tree: Tree) -> None:
     assert settled(tree, "/d/a", 30.0, NOW)["state"] == "unknown"
     Audit.objects.create(tree=tree, epoch=1, session=1, state=Audit.State.COMPLETE, started_at=int((T0 + 131) * 1000))
     assert settled(tree, "/d/a", 30.0, NOW)["state"] == "settled"
+
+
+@pytest.mark.django_db
+def test_a_directory_that_could_not_be_read_makes_it_unknown(tree: Tree) -> None:
+    tree.directories.filter(path="/d/sub").update(unscanned="EACCES")
+    assert settled(tree, "/d", 30.0, NOW)["evidence"]["unscanned"] == [{"path": "/d/sub", "reason": "EACCES"}]
+    assert settled(tree, "/d/sub/b", 30.0, NOW)["state"] == "unknown"
+    assert settled(tree, "/d/a", 30.0, NOW)["state"] == "settled"
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(not sql.is_sqlite(), reason="PostgreSQL rewrites the condition itself")
+def test_looking_for_unread_directories_reads_their_own_index_alone(tree: Tree) -> None:
+    plan = sql.fetch(f"EXPLAIN QUERY PLAN {UNSCANNED}", (tree.pk, "/", "0", "/", "/", 5))
+    assert "directory_unscanned" in str(plan)
 
 
 @pytest.mark.django_db

@@ -17,6 +17,11 @@ from apps.views.queries.within import within
 from fustor_schema import paths
 
 SAMPLE = 5
+# worded as the condition of the partial index `directory_unscanned` is, else SQLite reads every directory of the subtree
+UNSCANNED = (
+    f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND NOT (unscanned = '') "
+    "AND path >= %s AND path < %s AND (path = %s OR path > %s) ORDER BY path LIMIT %s"
+)
 _FILE = "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime"
 
 
@@ -115,11 +120,7 @@ def _doubts_below(tree: Tree, key: str) -> Doubts:
 
 def _unscanned_below(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:
     low, high = sql.below(key)
-    rows = sql.fetch(
-        f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND unscanned <> '' "
-        "AND (path = %s OR (path > %s AND path < %s)) ORDER BY path LIMIT %s",
-        (tree.pk, key, low, high, SAMPLE),
-    )
+    rows = sql.fetch(UNSCANNED, (tree.pk, key, high, key, low, SAMPLE))
     return tuple((path, why) for path, why in rows)
 
 
