@@ -7,13 +7,14 @@ kills it and starts another. It ends when stdin closes, so it never outlives its
 import contextlib
 import errno
 import fcntl
+import gc
 import os
 import stat
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from zlib import adler32, crc32
 
 import msgspec
 
@@ -21,13 +22,16 @@ from agent_runner import clock, mapping
 from agent_runner.sources.fs import frames, rows
 from agent_runner.sources.fs.filters import Filters
 from agent_runner.sources.fs.skipcache import CommittedCache
-from fustor_schema.listing import hash_of_sum, name_digest
+from fustor_schema.listing import hash_of_sum
+from fustor_schema.sources import PROTOCOL_V3
 from fustor_schema.wire import Event, FsRow
 
 EVENT_ROWS = 1_000
 FRAME_ROWS = 4_000
 FRAME_SECONDS = 0.25
+MakeRow = Callable[[str, os.stat_result], Any]
 _TYPE_BITS = 0o170000
+_DIRECTORY = stat.S_IFDIR
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 
@@ -46,6 +50,8 @@ class Lister:
         self._filters = Filters(orders.include, orders.exclude)
         self._cache = CommittedCache(orders.skip_cache) if orders.skip_cache else None
         self._encode = mapping.event_encoder(orders.fields_mapping, orders.protocol)
+        plain = not orders.fields_mapping and orders.protocol >= PROTOCOL_V3
+        self._make_row: MakeRow = rows.scan_row if plain else rows.row
         self._frame = frames.Listed()
         self._frame_started = time.monotonic()
         self._entries = 0
@@ -96,7 +102,7 @@ class Lister:
         return status.st_dev != self._orders.device and not self._orders.cross_file_systems
 
     def _is_deep_turn(self, directory: bytes) -> bool:
-        return zlib.crc32(directory) % self._orders.deep_cycles == self._orders.deep_turn
+        return crc32(directory) % self._orders.deep_cycles == self._orders.deep_turn
 
     def _silent(self, known: frames.Closed, status: os.stat_result, scan_start: int) -> list[bytes]:
         self._emit([rows.row(rows.key_of(known.path), status, skipped=True)], scan_start)
@@ -105,7 +111,7 @@ class Lister:
         return [rows.join(known.path, name) for name in known.subdirectories.split(b"/") if name]
 
     def _list(self, directory: bytes, local: bytes, before: os.stat_result, scan_start: int) -> list[bytes]:
-        listing = _Listing(directory, self._filters)
+        listing = _Listing(directory, self._filters, self._make_row)
         try:
             for part in listing.rows(local):
                 self._entries += len(part)
@@ -145,7 +151,7 @@ class Lister:
         self._frame.errors[reason] = self._frame.errors.get(reason, 0) + 1
         return []
 
-    def _emit(self, part: list[FsRow], scan_start: int) -> None:
+    def _emit(self, part: list[Any], scan_start: int) -> None:
         event = Event(
             event_type="update",
             rows=part,
@@ -163,9 +169,10 @@ class _Listing:
     """One directory while it is listed: rows come out in parts, the proof of completeness adds up beside them (R11). `complete`
     is set when the last part comes out."""
 
-    def __init__(self, directory: bytes, filters: Filters) -> None:
-        self._directory, self._filters = directory, filters
+    def __init__(self, directory: bytes, filters: Filters, make_row: MakeRow) -> None:
+        self._directory, self._filters, self._make_row = directory, filters, make_row
         self._prefix = rows.key_of(rows.join(directory, b""))
+        self._filtered = not filters.trivial
         self._digests = 0
         self.count = 0
         self.subdirectories: list[bytes] = []
@@ -177,11 +184,12 @@ class _Listing:
         """The proof of which names were listed."""
         return hash_of_sum(self._digests)
 
-    def rows(self, local: bytes) -> Iterator[list[FsRow]]:
+    def rows(self, local: bytes) -> Iterator[list[Any]]:
         """The rows in parts of EVENT_ROWS, the last one possibly empty. Raises OSError when the listing breaks off."""
-        part: list[FsRow] = []
+        part: list[Any] = []
         vanished = False
         with os.scandir(local) as entries:
+            # the innermost loop of every scan: what it calls, it calls for each entry of the tree
             for entry in entries:
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -191,7 +199,15 @@ class _Listing:
                 except OSError as error:
                     self.failed_name = reason_of(error)
                     continue
-                self._add(entry.name, status, part)
+                name = entry.name
+                is_directory = (status.st_mode & _TYPE_BITS) == _DIRECTORY
+                if self._filtered and not self._keeps(name, is_directory=is_directory):
+                    continue
+                if is_directory:
+                    self.subdirectories.append(name)
+                self.count += 1
+                self._digests += adler32(name) << 32 | crc32(name)  # listing.name_digest, in place
+                part.append(self._make_row(self._prefix + name.decode() if name.isascii() else self._key(name), status))
                 if len(part) >= EVENT_ROWS:
                     yield part
                     part = []
@@ -200,15 +216,8 @@ class _Listing:
         self.complete = True
         yield part
 
-    def _add(self, name: bytes, status: os.stat_result, part: list[FsRow]) -> None:
-        is_directory = (status.st_mode & _TYPE_BITS) == stat.S_IFDIR
-        if not self._filters.trivial and not self._filters.keeps(rows.join(self._directory, name), name, is_directory=is_directory):
-            return
-        if is_directory:
-            self.subdirectories.append(name)
-        self.count += 1
-        self._digests += name_digest(name)
-        part.append(rows.row(self._prefix + name.decode() if name.isascii() else self._key(name), status))
+    def _keeps(self, name: bytes, *, is_directory: bool) -> bool:
+        return self._filters.keeps(rows.join(self._directory, name), name, is_directory=is_directory)
 
     def _key(self, name: bytes) -> str:
         return rows.key_of(rows.join(self._directory, name))
@@ -261,6 +270,8 @@ def main() -> None:
         return
     orders = msgspec.msgpack.decode(first, type=frames.Orders)
     os.nice(orders.nice)
+    # rows are made by the million and refer to nothing: collecting finds no cycle, it only looks for them
+    gc.disable()
     if sys.platform == "linux":
         # a larger pipe lets this process list on while the other side compresses and sends
         with contextlib.suppress(OSError):

@@ -3,6 +3,8 @@
 import os
 import stat
 
+import msgspec
+
 from fustor_schema import paths
 from fustor_schema.sources import Kind
 from fustor_schema.wire import FsRow
@@ -50,6 +52,34 @@ def row(key: str, status: os.stat_result, *, atomic: bool = True, skipped: bool 
         inode=status.st_ino,
         nlink=status.st_nlink,
     )
+
+
+class ScanRow(msgspec.Struct, gc=False, omit_defaults=True):
+    """What a scan says of an entry: the same JSON as FsRow, in half the time, for millions of rows."""
+
+    path: str
+    size: int
+    modified_time: float
+    created_time: float
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    inode: int
+    nlink: int
+    is_directory: bool = False
+    path_b64: str | None = None
+
+
+def scan_row(key: str, status: os.stat_result) -> ScanRow:
+    """The row of one listed entry."""
+    mode, inode, _, nlink, uid, gid, size, _, _, _ = status
+    kind = _KINDS.get(mode & _TYPE_BITS, "file")
+    modified, changed = status.st_mtime, status.st_ctime
+    found = ScanRow(key, size, modified, changed, kind, mode & 0o7777, uid, gid, inode, nlink, kind == "directory")
+    if not key.isascii():
+        found.path, found.path_b64 = path_fields(key)
+    return found
 
 
 def gone(key: str) -> FsRow:

@@ -6,10 +6,13 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from apps.sessions.models import Job
 from tests.agent.e2e.conftest import Fleet, RealAgent
 from tests.agent.walk import grow
+
+pytestmark = pytest.mark.blackbox
 
 
 def jobs(fleet: Fleet) -> list[Job]:

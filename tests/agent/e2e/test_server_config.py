@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from apps.pipes.keys import create_key
 from apps.pipes.models import Agent, AgentPipe, KeyKind, Sender, Source
 from tests.agent.e2e.conftest import Fleet, RealAgent
 from tests.agent.walk import grow, walked
+
+pytestmark = pytest.mark.blackbox
 
 
 class Configured(RealAgent):

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.agent.e2e.conftest import Fleet
 from tests.agent.walk import grow
+
+pytestmark = pytest.mark.blackbox
 
 
 def test_an_existing_tree_is_in_the_view_and_changes_follow(fleet: Fleet, tree: Path) -> None:
