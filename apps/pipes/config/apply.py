@@ -56,6 +56,9 @@ def _view(slug: str, entry: ViewDoc) -> None:
         columns = {name: getattr(settings, name) for name in ViewSettings.__struct_fields__} | {"driver_params": {}}
     else:
         columns = {"driver_params": entry.driver_params}
+    present = View.objects.filter(slug=slug).first()
+    if present is not None and present.driver != entry.driver:
+        drop_view_trees(present)  # what one driver knows means nothing to another: the view starts empty
     _put(View, slug, name=entry.name, enabled=not entry.disabled, driver=entry.driver, **columns)
 
 
