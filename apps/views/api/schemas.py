@@ -90,6 +90,7 @@ class StatsOut(Schema):
     unverified: list[dict[str, Any]]
     capacity_exceeded: bool
     as_of_seq: int
+    max_unverified_age: float | None
     freshness: FreshnessOut
 
 

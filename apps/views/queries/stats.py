@@ -18,7 +18,8 @@ def freshness_of(tree: Tree, now: float) -> freshness.Freshness:
 
 def stats_answer(tree: Tree, key: str, now: float) -> dict[str, Any]:
     """`stats` with the freshness of the tree."""
-    return {**stats(tree, key, now), "freshness": freshness_of(tree, now).payload()}
+    fresh = freshness_of(tree, now)
+    return {**stats(tree, key, now), "max_unverified_age": fresh.max_unverified_age, "freshness": fresh.payload()}
 
 
 def stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
