@@ -20,7 +20,6 @@ _POSITION = {name: number for number, name in enumerate(tables.DIRECTORY_STATE)}
 _FILES, _DIRECTORIES, _BYTES = _POSITION["total_files"], _POSITION["total_directories"], _POSITION["total_bytes"]
 _NEWEST, _LAST_CHANGE = _POSITION["newest_mtime"], _POSITION["last_change_at"]
 _WORTH_READING_WHOLE = 3
-_WIDE = 1_000
 _PLACEHOLDER = nodes.placeholder_state()
 
 
@@ -360,10 +359,11 @@ class WorkingSet:
 
     def _newest_of(self, level: list[Folder]) -> dict[int, float]:
         """The newest mtime below each of these folders; folders in memory know better than their stored rows."""
-        unchanged = {folder.id: folder.newest_mtime for folder in level if _still_holds_newest(folder)}
+        held = nodes.newest_that_holds([folder.id for folder in level])
+        unchanged = {folder.id for folder in level if held.get(folder.id) == folder.newest_mtime}
         wanted = [folder.id for folder in level if folder.id not in unchanged]
-        found = nodes.newest_mtimes(wanted, [folder.id for folder in self.folders.values()])
-        found.update({number: newest for number, newest in unchanged.items() if newest is not None})
+        found = nodes.newest_mtimes(wanted, [folder.id for folder in self.folders.values()]) if wanted else {}
+        found.update({number: held[number] for number in unchanged})
         in_level = {folder.id for folder in level}
         for child in self.folders.values():
             above = child.parent
@@ -377,12 +377,6 @@ class WorkingSet:
             self._spare_ids = list(nodes.new_directory_ids(self._id_chunk))
             self._spare_ids.reverse()
         return self._spare_ids.pop()
-
-
-def _still_holds_newest(folder: Folder) -> bool:
-    """Whether another file of a wide directory has the newest mtime too, which spares reading all of it (unpacked archives)."""
-    newest = folder.newest_mtime
-    return newest is not None and folder.total_files > _WIDE and nodes.holds_mtime(folder.id, newest)
 
 
 def _path_length(row: Any) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.views import verify, working
+from apps.views import verify
 from apps.views.models import Flag, Refusal, Tombstone
 from fustor_schema.wire import Event
 from tests.views.conftest import Bench, d, f
@@ -196,15 +196,14 @@ def test_s128_unknown_words_reject_the_event_and_not_the_batch(bench: Bench) -> 
     assert bench.names() == {"/good"}
 
 
-def test_the_newest_mtime_of_a_wide_directory_survives_the_loss_of_one_of_many(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(working, "_WIDE", 2)
+def test_the_newest_mtime_stays_while_one_file_has_it(bench: Bench) -> None:
     agent = bench.session()
     bench.rt(agent, *(f(f"/d/{number}", 50.0) for number in range(4)), f("/d/old", 10.0))
     for number in range(3):
         bench.rm(agent, f"/d/{number}")
         assert bench.totals("/")[3] == 50.0
+    bench.rt(agent, f("/d/3", 20.0))
+    assert bench.totals("/")[3] == 20.0
     bench.rm(agent, "/d/3")
     assert bench.totals("/")[3] == 10.0
 

@@ -98,9 +98,19 @@ def newest_mtimes(directory_ids: Sequence[int], without: Sequence[int]) -> dict[
     return found
 
 
-def holds_mtime(directory_id: int, mtime: float) -> bool:
-    """Whether a stored file of a directory has exactly this mtime."""
-    return bool(query(f"SELECT 1 FROM {tables.FILE} WHERE directory_id = %s AND mtime = %s LIMIT 1", [directory_id, mtime]))
+def newest_that_holds(directory_ids: Sequence[int]) -> dict[int, float]:
+    """Directory id → its stored newest mtime, for those where a file right in it still has just that mtime.
+
+    Spares reading whole directories where many files share one mtime (unpacked archives, copies).
+    """
+    among, parameter = dialect().among(directory_ids)
+    return dict(
+        query(
+            f"SELECT id, newest_mtime FROM {tables.DIRECTORY} directory WHERE id {among} AND EXISTS (SELECT 1 FROM {tables.FILE} "
+            "WHERE directory_id = directory.id AND mtime = directory.newest_mtime)",
+            [parameter],
+        )
+    )
 
 
 def latest_realtime_below(tree_id: int, path: str) -> tuple[int, int] | None:
