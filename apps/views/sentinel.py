@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.db.models import F
+
 from apps.views import arbiter, removals
 from apps.views.claims import Origin, Said
 from apps.views.closings import Closings
@@ -35,7 +37,7 @@ class Look:
 
 def tasks(tree_ids: Sequence[int], now: float, limit: int = 1_000) -> list[str]:
     """Paths of suspects to look at again, those not asked for longest first; notes when they were asked (server seconds)."""
-    wanted = Suspect.objects.filter(tree__in=tree_ids).order_by("asked_at", "until", "pk")[:limit]
+    wanted = Suspect.objects.filter(tree__in=tree_ids).order_by(F("asked_at").asc(nulls_first=True), "until", "pk")[:limit]
     suspects = list(wanted)
     Suspect.objects.filter(pk__in=[suspect.pk for suspect in suspects]).update(asked_at=now)
     return [suspect.path for suspect in suspects]
