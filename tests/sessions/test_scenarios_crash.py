@@ -139,6 +139,7 @@ def test_s149_jobs_wait_for_the_worker_and_run_once(crashing: tuple[RunningServe
 def test_s148_a_database_that_is_away_means_503_and_no_acknowledgement(crashing: tuple[RunningServer, World]) -> None:
     server, world = crashing
     client = leader(world)
+    client.reader.Q("/", on_demand_scan="true")
     with sqlite3.connect(server.database.name, isolation_level=None) as lock:
         lock.execute("BEGIN IMMEDIATE")
         refused = client.P("rt", [f("/x", 1)], "insert")
@@ -146,7 +147,8 @@ def test_s148_a_database_that_is_away_means_503_and_no_acknowledgement(crashing:
         lock.execute("ROLLBACK")
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
-    assert beat.status_code == 200
+    assert (beat.status_code, beat.json()["commands"]) == (200, [])
+    assert len(client.HB().json()["commands"]) == 1
     assert client.reader.paths() == {"/"}
     assert client.P("rt", [f("/x", 1)], "insert").status_code == 200
     assert client.reader.paths() == {"/", "/x"}

@@ -7,6 +7,8 @@ one that has fallen silent is ended here, so failover does not wait for the work
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+from django.db import OperationalError
 from django.db.models import Max
 
 from apps.pipes.models import Pipe
@@ -19,6 +21,8 @@ from apps.sessions.services.beats import Report
 from apps.sessions.services.glance import Glance
 from fustor_schema.pipestate import parse
 from fustor_schema.sources import Role
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,14 @@ def _needs_care(principal: KeyPrincipal, seen: Glance) -> bool:
 
 
 def _commands(seen: Glance, said: Beat) -> list[dict[str, Any]]:
-    session = Session.objects.get(number=seen.number)
-    commands.acknowledge(session, said.acknowledged)
-    return commands.deliver(session)
+    session = Session.objects.select_related("pipe").get(number=seen.number)
+    try:
+        commands.acknowledge(session, said.acknowledged)
+        return commands.deliver(session)
+    except OperationalError as error:
+        # commands wait for the next beat; the session must not die of a writer that is busy
+        log.warning("commands not delivered", session=seen.number, error=str(error))
+        return []
 
 
 def _state(agent_status: dict[str, Any]) -> int:
