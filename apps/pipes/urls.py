@@ -7,6 +7,7 @@ from apps.pipes.pages import configuration, enrol, keys, lists
 urlpatterns = [
     path("receivers/", lists.receivers, name="receivers"),
     path("keys/", lists.keys, name="keys"),
+    path("audit/", lists.audit_log, name="audit_log"),
     path("keys/new/", keys.create, name="create_key"),
     path("keys/<str:ref>/rotate/", keys.rotate, name="rotate_key"),
     path("keys/<str:ref>/revoke/", keys.revoke, name="revoke_key"),

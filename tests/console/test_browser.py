@@ -91,6 +91,7 @@ def _site(url: str) -> Site:
         "/agents/pending/",
         "/configuration/",
         "/changes/",
+        "/audit/",
         "/system/",
         "/no-such-page/",
     )

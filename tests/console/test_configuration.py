@@ -117,8 +117,16 @@ def test_a_waiting_host_is_approved(admin: Client, fleet: Fleet) -> None:
     assert Agent.objects.filter(slug="new-host").exists()
 
 
+def test_the_audit_log_tells_who_changed_what(admin: Client) -> None:
+    applied(admin, YAML, 0)
+    html = admin.get("/audit/?q=pipes.lab").content.decode()
+    assert "configuration.create" in html
+    assert "chief" in html
+    assert "configuration.create" not in admin.get("/audit/?outcome=denied").content.decode()
+
+
 def test_a_viewer_configures_nothing_and_makes_no_key(fleet: Fleet, reader: Client) -> None:
-    for url in ("/configuration/", "/configuration/export/", "/keys/new/", "/agents/enrol/", "/agents/pending/"):
+    for url in ("/configuration/", "/configuration/export/", "/keys/new/", "/agents/enrol/", "/agents/pending/", "/audit/"):
         assert reader.get(url).status_code == 403, url
     assert reader.post("/configuration/", {"text": YAML, "step": "apply"}).status_code == 403
     assert Receiver.objects.count() == 1
