@@ -91,6 +91,30 @@ def test_keys_in_the_file_work_unchanged_and_are_hashed() -> None:
     assert "key-agent-1" not in str(list(ApiKey.objects.values())) + str(list(Revision.objects.values())) + export_text()
 
 
+def test_one_key_for_pushing_and_reading_works_for_both() -> None:
+    load("""
+receivers: {r: {api_keys: [{key: one-key-for-everything-000001, pipe_id: p}]}}
+views: {v: {api_keys: [one-key-for-everything-000001]}, w: {}}
+pipes: {p: {receiver: r, views: [v, w]}}
+""")
+    principal = keys.authenticate("one-key-for-everything-000001", None)
+    assert principal.may_push(Pipe.objects.get())
+    assert [view.slug for view in principal.readable_views()] == ["v"]
+
+
+def test_ids_that_look_like_numbers_are_ids() -> None:
+    load("""
+receivers: {1: {api_keys: [{key: key-of-a-receiver-000000000001, pipe_id: 7}]}}
+views: {2024: {api_keys: [1234567890123456789012345]}}
+pipes: {7: {receiver: 1, views: [2024]}}
+""")
+    assert keys.authenticate(RECEIVER_KEY, None).may_push(Pipe.objects.get(slug="7"))
+    assert keys.authenticate("1234567890123456789012345", None).may_read(View.objects.get(slug="2024"))
+    before = export_text()
+    load(before)
+    assert export_text() == before
+
+
 def test_the_same_file_again_changes_nothing() -> None:
     load(V2)
     before = (export_text(), list(ApiKey.objects.values()), list(View.objects.values()))

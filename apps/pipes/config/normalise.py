@@ -85,6 +85,8 @@ def _place(sections: Plain, kind: str, ident: str, fields: Plain, agent_id: str,
         fields = _view(where, fields, notes)
     elif kind == "senders":
         fields = _sender(where, fields, notes)
+    elif kind == "pipes":
+        fields = _pipe(fields)
     elif kind == "agents":
         fields = _agent(fields)
     sections[kind][ident] = _known_fields(kind, where, fields, notes)
@@ -194,4 +196,21 @@ def _with_key_entries(fields: Plain) -> Plain:
     listed = fields.get("api_keys")
     if not isinstance(listed, list):
         return fields
-    return fields | {"api_keys": [{"key": entry} if isinstance(entry, str) else entry for entry in listed]}
+    return fields | {"api_keys": [_key_entry(entry) for entry in listed]}
+
+
+def _key_entry(entry: Any) -> Any:
+    if isinstance(entry, str | int):
+        return {"key": str(entry)}
+    if isinstance(entry, dict) and isinstance(entry.get("pipe_id"), int):
+        return entry | {"pipe_id": str(entry["pipe_id"])}
+    return entry
+
+
+def _pipe(fields: Plain) -> Plain:
+    """Ids that look like numbers are read as numbers by YAML; they are texts here."""
+    if isinstance(fields.get("receiver"), int):
+        fields = fields | {"receiver": str(fields["receiver"])}
+    if isinstance(fields.get("views"), list):
+        fields = fields | {"views": [str(view) if isinstance(view, int) else view for view in fields["views"]]}
+    return fields
