@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from agent_runner import clock, log, mapping
+from agent_runner.asking import Asking
 from agent_runner.batches import Stream
 from agent_runner.commands import Action, Commands
 from agent_runner.config import PipeConfig
@@ -78,6 +79,7 @@ class AgentPipe:
         }
         self._grant: Grant | None = None
         self._role = Role.FOLLOWER.value
+        self._storage = Asking(self._ask_storage)
         self._root_id = ""
         self._facts: dict[str, Any] = {}
         self._message: MessagePhase | None = None
@@ -139,7 +141,7 @@ class AgentPipe:
     async def _identity(self) -> str:
         """The mount's identity, empty when the storage does not answer: the control plane goes on without it."""
         try:
-            identity, self._facts = await asyncio.wait_for(asyncio.to_thread(self._ask_storage), IDENTITY_SECONDS)
+            identity, self._facts = await self._storage.ask(IDENTITY_SECONDS)
         except SourceProblem as problem:
             self.last_error = str(problem)
         except TimeoutError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent_runner.bus import Fanout
 from agent_runner.config import SourceConfig
-from agent_runner.sources.fs import identity, inotify, settings
+from agent_runner.sources.fs import identity, inotify, realtime, settings
 from agent_runner.sources.fs.observer import ObserverWatcher
 from agent_runner.sources.fs.watcher import Watcher
 
@@ -22,6 +22,7 @@ class FsSource:
         self.root = os.fsencode(os.path.realpath(config.uri))
         self.events = Fanout()
         self._watcher: Watcher | ObserverWatcher | None = None
+        self._starts = 0
 
     @property
     def uri(self) -> str:
@@ -38,10 +39,14 @@ class FsSource:
         return {} if seconds is None else {"attr_cache_seconds": seconds}
 
     def start(self) -> None:
-        """Starts watching. Raises SourceProblem while the root cannot be watched."""
+        """Starts watching. Raises SourceProblem while the root cannot be watched. What happened before a later try is a gap."""
+        self._starts += 1
         make = Watcher if is_supported() else ObserverWatcher
-        self._watcher = make(self.root, self.settings, self.events.publish)
-        self._watcher.start()
+        watcher = make(self.root, self.settings, self.events.publish)
+        watcher.start()
+        self._watcher = watcher
+        if self._starts > 1:
+            self.events.publish([realtime.gap("/", "watched_late")])
 
     def stop(self) -> bool:
         """Stops watching. Returns False when its thread hangs in the storage."""

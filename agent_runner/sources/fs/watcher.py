@@ -27,6 +27,7 @@ IDLE_SECONDS = 0.25
 PAIR_SECONDS = 0.02
 ROOT_CHECK_MS = 2_000
 PUBLISH_ROWS = 2_000
+GAPS_OF_TURN = 100
 FIRST_RESYNC_MS = 1_000
 LONGEST_RESYNC_MS = 60_000
 
@@ -51,6 +52,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.ready = threading.Event()
         self.gaps: dict[str, int] = {}
+        self._gaps_of_turn = 0
         self.root_lost = False
         self.last_error = ""
         self.watching = Watching(root, settings, self._filters, self._emit, self.gap)
@@ -67,8 +69,13 @@ class Watcher:
         return not self._thread.is_alive()
 
     def gap(self, scope: str, reason: str) -> None:
-        """Reports that a scope is unverified from now on."""
+        """Reports that a scope is unverified from now on. Very many at a time become one of the whole tree."""
         self.gaps[reason] = self.gaps.get(reason, 0) + 1
+        self._gaps_of_turn += 1
+        if self._gaps_of_turn > GAPS_OF_TURN + 1:
+            return
+        if self._gaps_of_turn > GAPS_OF_TURN:
+            scope = "/"
         self._log.warning("gap", scope=scope, reason=reason)
         self._emit(realtime.gap(scope, reason))
 
@@ -106,6 +113,7 @@ class Watcher:
         }
 
     def _turn(self) -> None:
+        self._gaps_of_turn = 0
         events = self.watching.inotify.chunk(PAIR_SECONDS if self._held else IDLE_SECONDS)
         steps, self._held = plan([*self._held, *events], final=not events)
         for step in steps:
