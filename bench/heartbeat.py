@@ -34,10 +34,10 @@ ROWS = 1_000
 
 
 def prepare(server: RunningServer) -> tuple[str, int]:
-    """(receiver key, pk of the pipe) of a pipe whose sessions live for a minute."""
+    """(receiver key, pk of the pipe) of a pipe whose sessions outlive the run."""
     with server_database(server):
         receiver = Receiver.objects.create(slug="bench")
-        pipe = Pipe.objects.create(slug="bench", receiver=receiver, session_timeout_seconds=60)
+        pipe = Pipe.objects.create(slug="bench", receiver=receiver, session_timeout_seconds=300)
         PipeView.objects.create(pipe=pipe, view=View.objects.create(slug="bench"))
         return create_key("receiver", receiver=receiver, pipes=[pipe])[1], pipe.pk
 
