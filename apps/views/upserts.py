@@ -13,7 +13,7 @@ from apps.views.intake import Entry
 from apps.views.models import BlindSpot
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Decision, Rule
-from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MODE, MTIME, NLINK, SIZE, UID, FileRow, Folder
+from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MODE, MTIME, NLINK, SAME, SIZE, UID, FileRow, Folder
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import FsRow
@@ -37,7 +37,7 @@ def put_files(context: Context, said: Said, directory: str, entries: list[Entry]
         if stored is None:
             if not _blocked_by_directory(context, said, folder, name):
                 _create_file(context, said, folder, name, row, (number, index))
-        elif is_plain_scan and (_is_same_at_a_glance(stored, row) or _is_same(stored, row)):
+        elif stored is SAME or (is_plain_scan and (_is_same_at_a_glance(stored, row) or _is_same(stored, row))):
             confirmed += 1
         else:
             _update_file(context, said, folder, name, row, stored)

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from apps.views.store import nodes, tables
 from fustor_schema import paths
+from fustor_schema.wire import FsRow
 
 T = TypeVar("T")
 FileRow = tuple[Any, ...]
@@ -20,6 +21,8 @@ _POSITION = {name: number for number, name in enumerate(tables.DIRECTORY_STATE)}
 _FILES, _DIRECTORIES, _BYTES = _POSITION["total_files"], _POSITION["total_directories"], _POSITION["total_bytes"]
 _NEWEST, _LAST_CHANGE = _POSITION["newest_mtime"], _POSITION["last_change_at"]
 _WORTH_READING_WHOLE = 3
+SAME: FileRow = ()
+"""Stands in `Folder.files` for a stored row that the one claim on its name repeats: nobody needs to see the row itself."""
 _PLACEHOLDER = nodes.placeholder_state()
 
 
@@ -181,6 +184,30 @@ class WorkingSet:
             by_id[row[0]][row[1]] = row
         for row in nodes.files_of(whole):
             by_id[row[0]][row[1]] = row
+
+    def load_or_recognise(self, claimed: dict[Folder, dict[str, FsRow]]) -> None:
+        """As `load_files`, for a batch of an old client's scan that claims each name once: rows that a claim merely repeats are
+        read in part only, and marked SAME."""
+        whole: dict[int, Folder] = {}
+        others: dict[Folder, list[str]] = {}
+        for folder, rows in claimed.items():
+            if folder.values[_FILES] <= len(rows) * _WORTH_READING_WHOLE:
+                whole[folder.id] = folder
+            else:
+                others[folder] = list(rows)
+        differing: list[tuple[int, str]] = []
+        for number, name, size, mtime, ctime in nodes.brief_files_of(list(whole)):
+            folder = whole[number]
+            row = claimed[folder].get(name)
+            if row is None:
+                continue
+            if mtime == row.modified_time and size == row.size and ctime == row.created_time:
+                folder.files[name] = SAME
+            else:
+                differing.append((number, name))
+        for stored in nodes.files(differing):
+            whole[stored[0]].files[stored[NAME]] = stored
+        self.load_files(others)
 
     def add_folder(self, path: str) -> Folder:
         """A new directory below its parent, which is in the set. It starts as a placeholder."""

@@ -102,6 +102,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(host=HOSTS, path=st.sampled_from(FILES), mtime=MTIMES, size=st.integers(0, 3))
     def write(self, host: int, path: str, mtime: float, size: int) -> None:
+        self._pass_a_moment()
         above = paths.parent(path)
         if above != "/" and not self._is_directory(above):
             return
@@ -112,6 +113,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(host=HOSTS, path=st.sampled_from(DIRECTORIES))
     def make_directory(self, host: int, path: str) -> None:
+        self._pass_a_moment()
         above = paths.parent(path)
         if path in self.storage or (above != "/" and not self._is_directory(above)):
             return
@@ -120,6 +122,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(host=HOSTS, path=ANY)
     def remove(self, host: int, path: str) -> None:
+        self._pass_a_moment()
         if path not in self.storage:
             return
         for gone in [known for known in self.storage if paths.is_within(known, path)]:
@@ -128,6 +131,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(host=HOSTS, origin=ANY, to=ANY)
     def rename(self, host: int, origin: str, to: str) -> None:
+        self._pass_a_moment()
         target = to
         above = paths.parent(target)
         if origin not in self.storage or target in self.storage or paths.is_within(target, origin):
@@ -346,6 +350,10 @@ class EngineMachine(RuleBasedStateMachine):
             return
         if outcome.audit_state == Audit.State.PARTIAL:  # I6
             assert len(self._view()) == nodes_before
+
+    def _pass_a_moment(self) -> None:
+        """No two changes of the storage share a millisecond, so the model can tell which came first."""
+        self.clock.advance(0.002)
 
     def _row(self, path: str) -> FsRow:
         node = self.storage[path]

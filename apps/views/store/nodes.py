@@ -34,6 +34,14 @@ def files_of(directory_ids: Sequence[int]) -> list[Any]:
     return query(f"SELECT {_FILE} FROM {tables.FILE} WHERE directory_id {among}", [parameter])
 
 
+def brief_files_of(directory_ids: Sequence[int]) -> list[Any]:
+    """(directory id, name, size, mtime, ctime) of all stored files of these directories."""
+    if not directory_ids:
+        return []
+    among, parameter = dialect().among(directory_ids)
+    return query(f"SELECT directory_id, name, size, mtime, ctime FROM {tables.FILE} WHERE directory_id {among}", [parameter])
+
+
 def new_directory_ids(count: int) -> Sequence[int]:
     """Ids for directories that will be inserted in this transaction."""
     return dialect().new_ids(tables.DIRECTORY, count)
