@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from apps.pipes.keys import create_key
 from apps.pipes.models import KeyKind, Pipe, PipeView, Receiver
 from apps.views.models import View
 from tests.blackbox.client import Reader, V2Client
@@ -47,8 +48,6 @@ class World:
         pipe: dict[str, Any] | None = None,
     ) -> None:
         name = f"t{uuid.uuid4().hex[:10]}"
-        from apps.pipes.keys import create_key  # here, so that unit tests of other areas never load it
-
         self.server = server
         self.receiver = Receiver.objects.create(slug=f"{name}-receiver")
         self.view = View.objects.create(slug=f"{name}-view", driver=driver, **(view or {}))
@@ -77,7 +76,5 @@ class World:
         return pipe
 
     def _receiver_key(self, pipe: Pipe) -> str:
-        from apps.pipes.keys import create_key
-
         secret: str = create_key(KeyKind.RECEIVER, receiver=self.receiver, pipes=[pipe])[1]
         return secret
