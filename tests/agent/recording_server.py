@@ -208,6 +208,10 @@ def _apply(known: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
     if event["event_type"] == "move":
         source, target = event["from"], event["to"]
         _drop(known, target)
+        parent = target.rpartition("/")[0]
+        if parent and parent not in known:
+            # the server does not know where it went: what was at the old place is gone
+            _drop(known, source)
         for path in [path for path in known if path == source or path.startswith(source + "/")]:
             known[target + path[len(source) :]] = known.pop(path)
     for row in event.get("rows", []):

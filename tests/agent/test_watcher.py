@@ -25,9 +25,12 @@ class Heard:
         self.root = root
         self.events: list[Event] = []
         self._changed = threading.Condition()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
         self.watcher = Watcher(os.fsencode(root), FsSettings(**settings), self._publish)
 
     def _publish(self, events: list[Event]) -> None:
+        self.may_go_on.wait(10)
         with self._changed:
             self.events.extend(events)
             self._changed.notify_all()
@@ -115,6 +118,29 @@ def test_s041_a_rename_over_a_file_leaves_one(heard: Heard, tree: Path) -> None:
     heard.until(lambda: "/a" not in heard.view)
     assert heard.view["/b"]["size"] == 2
     assert heard.events[-1].event_type == "move"
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_a_directory_moved_into_one_that_moves_on_is_listed_where_it_ends(heard: Heard, tree: Path, hops: int) -> None:
+    (tree / "d" / "inner").mkdir(parents=True)
+    (tree / "d" / "inner" / "file").write_text("x")
+    (tree / "single").write_text("x")
+    heard.until(lambda: heard.agrees() and len(heard.view) == 4)
+    # the watcher lags: when it comes to look, every name but the last is gone again
+    heard.may_go_on.clear()
+    (tree / "wake").touch()
+    time.sleep(0.05)
+    (tree / "n0").mkdir()
+    (tree / "d").rename(tree / "n0" / "d")
+    (tree / "single").rename(tree / "n0" / "single")
+    for hop in range(hops):
+        (tree / f"n{hop}").rename(tree / f"n{hop + 1}")
+    heard.may_go_on.set()
+    heard.until(
+        lambda: heard.view.keys() == {f"/n{hops}{rest}" for rest in ("", "/d", "/d/inner", "/d/inner/file", "/single")} | {"/wake"}
+    )
+    (tree / f"n{hops}" / "d" / "inner" / "late").write_text("still watched")
+    heard.until(heard.agrees)
 
 
 @pytest.mark.parametrize("files", [1, 100])

@@ -193,9 +193,12 @@ class Watching:
         return node
 
     def adopt(self, path: bytes) -> None:
-        """A directory appeared: watch it, list it, emit what it holds, and so on below (R38)."""
+        """A directory appeared: watch it, list it, emit what it holds, and so on below (R38). Raises OSError when it is gone again;
+        then it stays untold, and is listed whole under the name that it turns up by."""
         stack = [self._node_at(path)]
+        stack[0].told = False
         self._emit_directory(stack[0])
+        stack[0].told = True
         while stack:
             node = stack.pop()
             if not self._watch(node):
@@ -248,14 +251,16 @@ class Watching:
             self.inotify.remove(wd)
 
     def move(self, source: bytes, target: bytes) -> bool:
-        """A directory was renamed. Returns False when it was not known under its old name."""
+        """A directory was renamed; its watches go along. Returns False when the server cannot follow, because it was never told of
+        the directory or of where it went: then what it holds must be listed."""
         node = self.tree.find(source)
         if node is None or node is self.tree.root:
             return False
         parent = self._node_at(target.rpartition(b"/")[0])
+        followed = node.is_told() and parent.is_told()
         for wd in self.tree.move(node, parent, target.rpartition(b"/")[2]):
             self.inotify.remove(wd)
-        return True
+        return followed
 
     def resync(self) -> None:
         """After lost events: watches what appeared (and lists it), forgets what is gone. Files are left to the scan of the gap."""

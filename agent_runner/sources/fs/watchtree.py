@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 
 class Node:
-    """One directory. `wd` is None while it is not watched."""
+    """One directory. `wd` is None while it is not watched. `told`: the server knows it, or will by a scan; False for one that was
+    gone again before it could be listed."""
 
-    __slots__ = ("children", "name", "parent", "wd")
+    __slots__ = ("children", "name", "parent", "told", "wd")
 
     def __init__(self, name: bytes, parent: "Node | None") -> None:
-        self.name, self.parent = name, parent
+        self.name, self.parent, self.told = name, parent, True
         self.wd: int | None = None
         self.children: dict[bytes, Node] | None = None
 
@@ -23,6 +24,15 @@ class Node:
             names.append(node.name)
             node = node.parent
         return b"/" + b"/".join(reversed(names))
+
+    def is_told(self) -> bool:
+        """True when the server knows this directory and every one above."""
+        node: Node | None = self
+        while node is not None:
+            if not node.told:
+                return False
+            node = node.parent
+        return True
 
     def below(self) -> Iterator["Node"]:
         """This node and every one below, without recursion."""
