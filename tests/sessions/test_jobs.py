@@ -1,8 +1,10 @@
 """Jobs and commands: created, delivered, leased, in progress, lost, ended; once, and always ended (R45)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from apps.runtime.clock import ManualClock, now
 from apps.runtime.problems import Busy, Conflict, Invalid, Unavailable
@@ -10,6 +12,7 @@ from apps.sessions.models import Command, Job, Session
 from apps.sessions.services import beats, commands, delivery, jobs, leases, phases, retries, scans, sessions
 from apps.sessions.services.jobs import Order, Progress
 from apps.views.models import Recheck, Tree
+from fustor_site.celery import app as celery_app
 from tests.sessions.conftest import Site
 
 
@@ -262,10 +265,19 @@ def test_an_unknown_command_is_no_command(leader: Session) -> None:
         commands.send(leader, "format_disk", {}, actor="ada")
 
 
+@pytest.fixture
+def no_broker(tmp_path: Path) -> Iterator[None]:
+    """A Celery application whose broker is not there, whatever else this test process started."""
+    Celery("without-broker", broker=f"redis+socket://{tmp_path}/nobody.sock").set_current()
+    yield
+    celery_app.set_current()
+
+
+@pytest.mark.usefixtures("no_broker")
 def test_without_a_broker_a_queued_job_travels_as_a_command(
     site: Site, time: ManualClock, django_capture_on_commit_callbacks: Callable[..., object]
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):  # no Redis runs in this test
+    with django_capture_on_commit_callbacks(execute=True):
         session = site.open("a:p", protocol=3, job_queue=True)
     (job,) = site.jobs()
     assert job.delivery == Job.Delivery.COMMAND
