@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from apps.pipes.permissions import Verb
 from apps.runtime import clock
 from apps.runtime.console import page
 from fustor_site.celery import app as celery_app
@@ -29,7 +30,7 @@ class Part:
     detail: str = ""
 
 
-@page()
+@page(Verb.SURVEY)
 def system(request: HttpRequest) -> HttpResponse:
     """`/system/`. Asking the workers takes up to a second, so the page loads them by a request of its own."""
     if request.headers.get("HX-Request"):

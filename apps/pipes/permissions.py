@@ -15,6 +15,7 @@ class Verb(StrEnum):
     """What can be allowed or not."""
 
     READ = "read"  # look at anything that is no secret
+    SURVEY = "survey"  # look at what belongs to no single view: keys, changes, the system; never for a restricted viewer
     RUN = "run"  # scans, audits, cancel, retry, approve what an audit holds back
     CONTROL = "control"  # pause a pipe, hand leadership over, end a session
     CONFIGURE = "configure"  # change receivers, pipes, views, agents, sources, senders; restore; import
@@ -25,7 +26,7 @@ class Verb(StrEnum):
     AUDIT = "audit"  # read the audit log
 
 
-_VIEWER = frozenset({Verb.READ})
+_VIEWER = frozenset({Verb.READ, Verb.SURVEY})
 _OPERATOR = _VIEWER | {Verb.RUN, Verb.CONTROL}
 TABLE: dict[Role, frozenset[Verb]] = {Role.VIEWER: _VIEWER, Role.OPERATOR: _OPERATOR, Role.ADMIN: frozenset(Verb)}
 SCOPES = frozenset(Role.values) | frozenset(Verb)
@@ -37,6 +38,8 @@ def allowed(user: User, verb: str, obj: Model | None = None) -> bool:
     """Whether a person may do `verb` (to `obj`). Raises ValueError for a verb that is not in the table."""
     role = role_of(user)
     if Verb(verb) not in (TABLE[role] if role else frozenset()):
+        return False
+    if verb == Verb.SURVEY and is_restricted(user):
         return False
     return not isinstance(obj, View) or may_see(user, obj)
 
@@ -65,11 +68,17 @@ def may_see(user: User, view: View) -> bool:
 
 def visible_views(user: User) -> QuerySet[View]:
     """The views that a person may look at: all of them, unless the person is a restricted viewer."""
-    role = role_of(user)
-    if role is None:
+    if role_of(user) is None:
         return View.objects.none()
-    person = person_of(user) if role == Role.VIEWER else None
-    return person.views.all() if person and person.restricted else View.objects.all()
+    person = person_of(user)
+    return person.views.all() if person and is_restricted(user) else View.objects.all()
+
+
+def is_restricted(user: User) -> bool:
+    """Whether a person sees some views only: a restricted viewer, and nobody at all."""
+    role = role_of(user)
+    person = person_of(user)
+    return role is None or (role == Role.VIEWER and person is not None and person.restricted)
 
 
 def verbs_of(scopes: Iterable[str]) -> frozenset[Verb]:

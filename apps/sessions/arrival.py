@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from apps.pipes.models import ApiKey, Pipe
 from apps.runtime import clock
+from apps.sessions.sight import Sight
 from apps.sessions.status import Status
 
 
@@ -78,13 +79,13 @@ def _last_batch(at: float | None) -> Step:
     return Step("Something arrived", True, "The last batch. Quiet storage sends nothing.", at=at)
 
 
-def facts_of(pipe: Pipe, statuses: Sequence[Status]) -> Facts:
+def facts_of(pipe: Pipe, statuses: Sequence[Status], sight: Sight) -> Facts:
     """The facts of a pipe; `statuses` are those of its live sessions, the leader's first."""
     live = pipe.sessions.filter(ended_at=None)
     usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=clock.now_datetime()))
     # bound to the pipe, or of an agent that runs an agent pipe into it (as apps.pipes.keys decides)
     pushing = Q(pipes=pipe) | Q(agent__agent_pipes__pipe=pipe, agent__agent_pipes__enabled=True)
-    views = list(pipe.views.values_list("enabled", flat=True))
+    views = list(pipe.views.filter(sight.within("pk")).values_list("enabled", flat=True))
     last = pipe.sessions.exclude(last_batch_at=None).order_by("-last_batch_at").values_list("last_batch_at", flat=True).first()
     return Facts(
         receiver_enabled=pipe.receiver.enabled,
@@ -94,7 +95,7 @@ def facts_of(pipe: Pipe, statuses: Sequence[Status]) -> Facts:
         views=len(views),
         enabled_views=sum(views),
         sessions=statuses,
-        has_leader=live.filter(leaderships__isnull=False).exists(),
+        has_leader=live.filter(sight.within("leaderships__tree__view"), leaderships__isnull=False).exists(),
         can_realtime=live.filter(can_realtime=True).exists(),
         last_batch_at=last.timestamp() if last else None,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from apps.sessions.arrival import Facts, facts_of, steps
+from apps.sessions.sight import EVERYTHING
 from apps.sessions.status import Level, Status
 from tests.console.conftest import Fleet
 
@@ -60,6 +61,6 @@ def test_nothing_is_said_of_the_steps_behind_a_failure() -> None:
 
 
 def test_the_facts_of_a_real_pipe(fleet: Fleet) -> None:
-    facts = facts_of(fleet.pipe, [Status(Level.OK, "Live")])
+    facts = facts_of(fleet.pipe, [Status(Level.OK, "Live")], EVERYTHING)
     assert (facts.usable_keys, facts.views, facts.has_leader, facts.can_realtime) == (1, 1, True, True)
     assert first_bad(facts) == "Something arrived"

@@ -21,8 +21,8 @@ def an_admin(small: None) -> User:
 
 
 EXPECTED = {
-    Role.VIEWER: {"read"},
-    Role.OPERATOR: {"read", "run", "control"},
+    Role.VIEWER: {"read", "survey"},
+    Role.OPERATOR: {"read", "survey", "run", "control"},
     Role.ADMIN: {verb.value for verb in Verb},
 }
 

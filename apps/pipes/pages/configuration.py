@@ -84,14 +84,14 @@ def export(request: HttpRequest) -> HttpResponse:
     )
 
 
-@page()
+@page(Verb.SURVEY)
 def revisions(request: HttpRequest) -> HttpResponse:
     """`/changes/`: every change of the configuration, newest first."""
     chunk = Paginator(Revision.objects.defer("document").order_by("-number"), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "configured/changes.html", {"chunk": chunk})
 
 
-@page()
+@page(Verb.SURVEY)
 def revision(request: HttpRequest, number: int) -> HttpResponse:
     """`/changes/<number>/`: what one revision changed."""
     try:

@@ -1,12 +1,12 @@
 """Pages that list receivers, keys and the audit log. Secrets are never shown: only a hash of each is kept."""
 
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.pipes.models import ApiKey, AuditEntry, KeyKind, Receiver
-from apps.pipes.permissions import Verb
+from apps.pipes.models import ApiKey, AuditEntry, KeyKind, Pipe, Receiver
+from apps.pipes.permissions import Verb, is_restricted, visible_views
 from apps.runtime import clock
 from apps.runtime.console import page
 
@@ -16,12 +16,17 @@ STATES = ("usable", "expired", "revoked")
 
 @page()
 def receivers(request: HttpRequest) -> HttpResponse:
-    """`/receivers/`."""
-    found = Receiver.objects.prefetch_related("pipes").annotate(usable_keys=Count("keys", filter=Q(keys__revoked_at=None)))
+    """`/receivers/`; to a restricted viewer, those of the pipes that feed a view in sight, and the keys of these pipes."""
+    found, pipes, usable = Receiver.objects.all(), Pipe.objects.all(), Q(keys__revoked_at=None)
+    if is_restricted(request.user):
+        pipes = pipes.filter(pk__in=Pipe.objects.filter(views__in=visible_views(request.user)).values("pk"))
+        found = found.filter(pk__in=pipes.values("receiver"))
+        usable &= Q(keys__pipes__in=pipes)
+    found = found.prefetch_related(Prefetch("pipes", pipes)).annotate(usable_keys=Count("keys", filter=usable, distinct=True))
     return render(request, "configured/receivers.html", {"receivers": found.order_by("slug")})
 
 
-@page()
+@page(Verb.SURVEY)
 def keys(request: HttpRequest) -> HttpResponse:
     """`/keys/`: by kind and by whether they still work."""
     kind, state = request.GET.get("kind", ""), request.GET.get("state", "usable")

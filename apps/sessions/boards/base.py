@@ -1,7 +1,7 @@
 """The shape of a board, and how its parts are rendered. Used by pages (first paint, polling) and by apps.sessions.live."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from apps.runtime.console import PARTS_HEADER
+from apps.sessions.sight import EVERYTHING, Sight
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,12 @@ class Part:
     template: str
 
 
+@dataclass(frozen=True)
 class Board(ABC):
-    """What one page shows of one object. Instances are cheap: they name the object, `read` looks at it."""
+    """What one page shows of one object to all who have the same sight. Cheap: it names the object, `read` looks at it."""
 
     parts: ClassVar[tuple[Part, ...]]
+    sight: Sight = field(default=EVERYTHING, kw_only=True)
 
     @property
     @abstractmethod
@@ -36,11 +39,11 @@ class Board(ABC):
 
     @abstractmethod
     def read(self) -> Any:
-        """The state of now: a dataclass of plain values. Raises NotFound when the object is gone."""
+        """The state of now: a dataclass of plain values. Raises NotFound when the object is gone, or out of sight."""
 
 
 def draw(board: Board, state: Any) -> dict[str, str]:
-    """Element id → HTML of every part. The same for every reader: no part depends on who looks."""
+    """Element id → HTML of every part. The same for all with this sight: nothing else depends on who looks."""
     return {part.id: render_to_string(part.template, {"state": state}) for part in board.parts}
 
 

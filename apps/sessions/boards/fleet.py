@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from apps.pipes.models import Agent, Pipe
 from apps.runtime import clock
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
 from apps.sessions.services import facts
+from apps.sessions.sight import Sight
 from apps.sessions.status import Level, Status
 from apps.views.models import Directory, Tree, View
 from fustor_schema import paths
@@ -106,21 +106,21 @@ class FleetBoard(Board):
     def read(self) -> FleetState:
         """The state of now, in a constant number of queries."""
         now = clock.now_datetime()
-        pipes, views = pipe_lines(), view_lines()
-        latest = tuple(job_line(job, now) for job in jobs()[:JOBS_SHOWN])
+        pipes, views = pipe_lines(self.sight), view_lines(self.sight)
+        latest = tuple(job_line(job, self.sight, now) for job in jobs(self.sight)[:JOBS_SHOWN])
         return FleetState(
-            concerns=concerns(pipes, views, agent_concerns(), latest),
+            concerns=concerns(pipes, views, agent_concerns(self.sight), latest),
             pipes=pipes,
             views=views,
             jobs=latest,
-            open_jobs=jobs().filter(finished_at=None).count(),
+            open_jobs=self.sight.jobs().filter(finished_at=None).count(),
         )
 
 
-def agent_concerns() -> list[Concern]:
+def agent_concerns(sight: Sight) -> list[Concern]:
     """The agents that are known and enabled, as candidates for attention."""
-    agents = list(Agent.objects.filter(enabled=True))
-    statuses = facts.agent_statuses(agents)
+    agents = list(sight.agents().filter(enabled=True))
+    statuses = facts.agent_statuses(agents, sight)
     return [Concern("agent", agent.slug, reverse("agents"), statuses[agent.pk]) for agent in agents]
 
 
@@ -138,33 +138,33 @@ def concerns(
     return tuple(sorted(worrying, key=lambda concern: concern.status.level != Level.BAD))
 
 
-def pipe_lines() -> tuple[PipeLine, ...]:
-    """Every pipe, in a constant number of queries."""
+def pipe_lines(sight: Sight) -> tuple[PipeLine, ...]:
+    """Every pipe in sight, in a constant number of queries."""
     by_pipe: dict[str, list[SessionLine]] = {}
-    for line in session_lines(live_sessions()):
+    for line in session_lines(live_sessions(sight), sight):
         by_pipe.setdefault(line.pipe, []).append(line)
-    pipes = list(Pipe.objects.select_related("receiver").prefetch_related("views"))
-    statuses = facts.pipe_statuses(pipes)
+    pipes = list(sight.pipes().select_related("receiver").prefetch_related("views"))
+    statuses = facts.pipe_statuses(pipes, sight)
     return tuple(
         PipeLine(
             slug=pipe.slug,
             name=pipe.name,
             status=statuses[pipe.pk],
             receiver=pipe.receiver.slug,
-            views=tuple(view.slug for view in pipe.views.all()),
+            views=sight.slugs(pipe.views.all()),
             sessions=leaders_first(by_pipe.get(pipe.slug, ())),
         )
         for pipe in pipes
     )
 
 
-def view_lines() -> tuple[ViewLine, ...]:
-    """Every view with the totals of its trees, in a constant number of queries."""
+def view_lines(sight: Sight) -> tuple[ViewLine, ...]:
+    """Every view in sight with the totals of its trees, in a constant number of queries."""
     trees: dict[int, list[Tree]] = {}
-    for tree in Tree.objects.all():
+    for tree in Tree.objects.filter(sight.within("view")):
         trees.setdefault(tree.view_id, []).append(tree)
-    roots = {root.tree_id: root for root in Directory.objects.filter(path=paths.ROOT)}
-    views = list(View.objects.all())
+    roots = {root.tree_id: root for root in Directory.objects.filter(sight.within("tree__view"), path=paths.ROOT)}
+    views = list(sight.views())
     statuses = facts.view_statuses(views)
     return tuple(_view_line(view, statuses[view.pk], trees.get(view.pk, []), roots) for view in views)
 

@@ -50,13 +50,13 @@ class JobBoard(Board):
 
     def read(self) -> JobBoardState:
         """The state of now. Raises NotFound."""
-        job = jobs().filter(pk=self.id).first()
+        job = jobs(self.sight).filter(pk=self.id).first()
         if job is None:
             raise NotFound(f"There is no job {self.id}.")
         now = clock.now_datetime()
         begun = job.started_at or job.finished_at or now
         return JobBoardState(
-            line=job_line(job, now),
+            line=job_line(job, self.sight, now),
             recursive=job.recursive,
             attempt=job.attempt,
             cancel_requested=job.cancel_requested,

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from apps.sessions.models import Job, Session
 from apps.sessions.services import facts, liveness
+from apps.sessions.sight import Sight
 from apps.sessions.status import Status
 from apps.views.models import Tree
 from fustor_schema import pipestate
@@ -74,23 +75,23 @@ class JobLine:
     seconds: float | None
 
 
-def live_sessions() -> QuerySet[Session]:
+def live_sessions(sight: Sight) -> QuerySet[Session]:
     """Live sessions with what a line needs, in two queries."""
-    return sessions().filter(ended_at=None)
+    return sessions(sight).filter(ended_at=None)
 
 
-def sessions() -> QuerySet[Session]:
+def sessions(sight: Sight) -> QuerySet[Session]:
     """Sessions with what a line needs, in two queries."""
-    return Session.objects.select_related("pipe").prefetch_related("leaderships__tree__view")
+    return sight.sessions().select_related("pipe").prefetch_related("leaderships__tree__view")
 
 
-def session_lines(of: Iterable[Session]) -> list[SessionLine]:
+def session_lines(of: Iterable[Session], sight: Sight) -> list[SessionLine]:
     """The lines of sessions that came from `sessions()`; one query and one look into Redis for all of them."""
     found = list(of)
-    statuses = facts.session_statuses(found)
+    statuses = facts.session_statuses(found, sight)
     heard = liveness.last_seen([session for session in found if session.ended_at is None])
     return [
-        _session_line(session, statuses[session.number], heard.get(session.number, session.last_active_at.timestamp()))
+        _session_line(session, sight, statuses[session.number], heard.get(session.number, session.last_active_at.timestamp()))
         for session in found
     ]
 
@@ -100,7 +101,7 @@ def leaders_first(found: Sequence[SessionLine]) -> tuple[SessionLine, ...]:
     return tuple(sorted(found, key=lambda line: (not line.leads, line.number)))
 
 
-def _session_line(session: Session, status: Status, heard: float) -> SessionLine:
+def _session_line(session: Session, sight: Sight, status: Status, heard: float) -> SessionLine:
     state = PipeState(session.state)
     return SessionLine(
         number=session.number,
@@ -110,7 +111,7 @@ def _session_line(session: Session, status: Status, heard: float) -> SessionLine
         agent=session.agent_name,
         task_id=session.task_id,
         live=session.ended_at is None,
-        leads=tuple(_scope(leadership.tree) for leadership in session.leaderships.all()),
+        leads=tuple(_scope(term.tree) for term in session.leaderships.all() if sight.sees(term.tree.view_id)),
         lifecycle=pipestate.label(pipestate.lifecycle(state)),
         phases=_names(state, _PHASES),
         overlays=_names(state, _OVERLAYS),
@@ -134,12 +135,12 @@ def _scope(tree: Tree) -> str:
     return f"{tree.view.slug} / {tree.scope}" if tree.scope else tree.view.slug
 
 
-def jobs() -> QuerySet[Job]:
+def jobs(sight: Sight) -> QuerySet[Job]:
     """Jobs with what a line needs, newest first, in one query."""
-    return Job.objects.select_related("pipe", "tree__view").order_by("-created_at")
+    return sight.jobs().select_related("pipe", "tree__view").order_by("-created_at")
 
 
-def job_line(job: Job, now: datetime) -> JobLine:
+def job_line(job: Job, sight: Sight, now: datetime) -> JobLine:
     """The line of a job that came from `jobs()`."""
     found = job.progress.get("found", job.result.get("rows"))
     return JobLine(
@@ -152,7 +153,7 @@ def job_line(job: Job, now: datetime) -> JobLine:
         trigger=job.get_trigger_display(),
         actor=job.actor,
         pipe=job.pipe.slug,
-        view=job.tree.view.slug if job.tree else "",
+        view=job.tree.view.slug if job.tree and sight.sees(job.tree.view_id) else "",
         path=job.path,
         found=found,
         per_second=job.progress.get("per_second"),

@@ -12,6 +12,7 @@ from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
 from apps.sessions.models import LeadershipChange
 from apps.sessions.services import facts
+from apps.sessions.sight import Sight
 from apps.sessions.status import Status
 
 JOBS_SHOWN = 8
@@ -85,34 +86,34 @@ class PipeBoard(Board):
         """The state of now. Raises NotFound."""
         pipe = self._pipe()
         now = clock.now_datetime()
-        sessions = leaders_first(session_lines(live_sessions().filter(pipe=pipe)))
+        sessions = leaders_first(session_lines(live_sessions(self.sight).filter(pipe=pipe), self.sight))
         return PipeBoardState(
             slug=pipe.slug,
             name=pipe.name,
-            status=facts.pipe_statuses([pipe])[pipe.pk],
+            status=facts.pipe_statuses([pipe], self.sight)[pipe.pk],
             paused=pipe.paused,
             receiver=pipe.receiver.slug,
-            views=tuple(pipe.views.values_list("slug", flat=True)),
+            views=self.sight.slugs(pipe.views.all()),
             session_timeout_seconds=pipe.session_timeout_seconds,
             audit_interval_sec=pipe.audit_interval_sec,
             sentinel_interval_sec=pipe.sentinel_interval_sec,
             allow_concurrent_push=pipe.allow_concurrent_push,
             sessions=sessions,
-            arrival=arrival.steps(arrival.facts_of(pipe, [line.status for line in sessions])),
-            jobs=tuple(job_line(job, now) for job in jobs().filter(pipe=pipe)[:JOBS_SHOWN]),
-            failovers=_failovers(pipe),
+            arrival=arrival.steps(arrival.facts_of(pipe, [line.status for line in sessions], self.sight)),
+            jobs=tuple(job_line(job, self.sight, now) for job in jobs(self.sight).filter(pipe=pipe)[:JOBS_SHOWN]),
+            failovers=_failovers(pipe, self.sight),
             lit=frozenset(name for line in sessions for name in (line.lifecycle, *line.phases, *line.overlays)),
         )
 
     def _pipe(self) -> Pipe:
-        pipe = Pipe.objects.select_related("receiver").filter(slug=self.slug).first()
+        pipe = self.sight.pipes().select_related("receiver").filter(slug=self.slug).first()
         if pipe is None:
             raise NotFound(f"There is no pipe {self.slug}.")
         return pipe
 
 
-def _failovers(pipe: Pipe) -> tuple[Failover, ...]:
-    changes = LeadershipChange.objects.filter(tree__view__pipes=pipe, tree__scope__in=("", pipe.slug))
+def _failovers(pipe: Pipe, sight: Sight) -> tuple[Failover, ...]:
+    changes = LeadershipChange.objects.filter(sight.within("tree__view"), tree__view__pipes=pipe, tree__scope__in=("", pipe.slug))
     return tuple(
         Failover(
             view=change.tree.view.slug,

@@ -42,14 +42,14 @@ class SessionBoard(Board):
 
     def read(self) -> SessionBoardState:
         """The state of now. Raises NotFound."""
-        session = sessions().filter(number=self.number).first()
+        session = sessions(self.sight).filter(number=self.number).first()
         if session is None:
             raise NotFound(f"There is no session number {self.number}.")
         now = clock.now_datetime()
-        (line,) = session_lines([session])
+        (line,) = session_lines([session], self.sight)
         return SessionBoardState(
             line=line,
             client=tuple((str(name), str(value)) for name, value in sorted(session.client_info.items())),
             times_out_at=line.last_heard + line.timeout_seconds if line.live else None,
-            jobs=tuple(job_line(job, now) for job in jobs().filter(session=session)[:JOBS_SHOWN]),
+            jobs=tuple(job_line(job, self.sight, now) for job in jobs(self.sight).filter(session=session)[:JOBS_SHOWN]),
         )

@@ -121,7 +121,7 @@ class ViewBoard(Board):
         )
 
     def _view(self) -> View:
-        view = View.objects.filter(slug=self.slug).first()
+        view = self.sight.views().filter(slug=self.slug).first()
         if view is None:
             raise NotFound(f"There is no view {self.slug}.")
         return view

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 
-from apps.runtime.console import READ, allowed
+from apps.runtime import lanes
+from apps.runtime.lanes import Lane
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board
 from apps.sessions.live import rooms
 from apps.sessions.live.rooms import Frame, Room
+from apps.sessions.sight import Sight, sights_of
 
 UNAUTHENTICATED, FORBIDDEN, GONE = 4401, 4403, 4404
 ACKNOWLEDGE_SECONDS = 10.0
@@ -31,6 +32,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
     # the room listens to Redis for everyone; a socket must open even while Redis is away
     channel_layer_alias = "none"
     room: Room | None = None
+    user_id: int = 0
 
     def __init__(self, board_of: Callable[..., Board]) -> None:
         """`board_of` makes the board from the parts of the URL; the route gives it."""
@@ -48,15 +50,18 @@ class BoardConsumer(AsyncWebsocketConsumer):
         user = self.scope["user"] or AnonymousUser()
         if not user.is_authenticated:
             await self.close(UNAUTHENTICATED, "Log in first.")
-        elif not await sync_to_async(allowed)(user, READ):
+            return
+        self.user_id = user.pk
+        sight = (await lanes.run(Lane.QUERY, sights_of, {user.pk})).get(user.pk)
+        if sight is None:
             await self.close(FORBIDDEN, "Your account may not see this.")
         else:
-            await self._enter()
+            await self._enter(sight)
 
-    async def _enter(self) -> None:
+    async def _enter(self, sight: Sight) -> None:
         self.sender = asyncio.create_task(self._send_frames())
         try:
-            board = self.board_of(**self.scope["url_route"]["kwargs"])
+            board = self.board_of(**self.scope["url_route"]["kwargs"], sight=sight)
             self.room = await rooms.enter(board, self)
         except NotFound as problem:
             await self.close(GONE, problem.detail)
@@ -88,7 +93,15 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     def gone(self, detail: str) -> None:
         """The object was deleted: close, and the page reloads."""
-        task = asyncio.create_task(self.close(GONE, detail))
+        self._close_soon(GONE, detail)
+
+    def barred(self) -> None:
+        """The person's rights changed: nothing that waits is sent any more, and the page reloads with what is left to see."""
+        self.pending = None
+        self._close_soon(FORBIDDEN, "What your account may see has changed.")
+
+    def _close_soon(self, code: int, detail: str) -> None:
+        task = asyncio.create_task(self.close(code, detail))
         task.add_done_callback(lambda done: done.exception())
 
     async def _send_frames(self) -> None:

@@ -18,6 +18,7 @@ from apps.runtime import lanes
 from apps.runtime.lanes import Lane
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, draw
+from apps.sessions.sight import sights_of
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,21 @@ class Frame:
 class Member(Protocol):
     """A socket in a room."""
 
+    @property
+    def user_id(self) -> int:
+        """Who reads there."""
+        ...
+
     def offer(self, frame: Frame) -> None:
         """Take the newest frame; must not block."""
         ...
 
     def gone(self, detail: str) -> None:
         """The object no longer exists."""
+        ...
+
+    def barred(self) -> None:
+        """The person may no longer see what this room shows."""
         ...
 
 
@@ -81,6 +91,8 @@ class Room:
         self.members.add(member)
         if self.frame:
             member.offer(self.frame)
+        else:
+            self._hinted.set()
 
     async def _listen(self) -> None:
         """Turn hints into the event; subscribe again, for ever, when Redis was away."""
@@ -130,9 +142,12 @@ class Room:
             self._listening = False
 
     async def _look(self) -> None:
-        """Read once, render once, offer to all; keep quiet when nothing changed."""
+        """Read once, render once, offer to all who still may see it; keep quiet when nothing changed."""
         before = self.frame
+        await self._show_out()
         known = before.state if before and before.hints == self._listening else None
+        if not self.members:
+            return
         try:
             seen = await lanes.run(Lane.QUERY, _read, self.board, known)
         except NotFound as problem:
@@ -145,6 +160,20 @@ class Room:
         self.frame = Frame((before.number if before else 0) + 1, parts, state, self._listening)
         for member in tuple(self.members):
             member.offer(self.frame)
+
+    async def _show_out(self) -> None:
+        """Take away the members whose rights changed since they came in: they get no frame that was made after that."""
+        people = frozenset(member.user_id for member in self.members)
+        barred = await lanes.run(Lane.QUERY, _barred, self.board, people)
+        for member in [member for member in self.members if member.user_id in barred]:
+            self.members.discard(member)
+            member.barred()
+
+
+def _barred(board: Board, user_ids: frozenset[int]) -> set[int]:
+    """Those of the people whose sight is not (any more) the one that the board was made for."""
+    sights = sights_of(user_ids)
+    return {user_id for user_id in user_ids if sights.get(user_id) != board.sight}
 
 
 def _read(board: Board, known: bytes | None) -> tuple[dict[str, str], bytes] | None:

@@ -12,6 +12,7 @@ from apps.pipes.models import Agent
 from apps.runtime.console import page
 from apps.sessions.boards.lines import SessionLine, leaders_first, live_sessions, session_lines
 from apps.sessions.services import facts
+from apps.sessions.sight import Sight, sight_of
 from apps.sessions.status import Status
 
 PAGE_SIZE = 50
@@ -34,17 +35,19 @@ class AgentLine:
 def agents(request: HttpRequest) -> HttpResponse:
     """`/agents/`, searched by id or host name."""
     words = request.GET.get("q", "").strip()
-    found = Agent.objects.order_by("slug")
+    sight = sight_of(request.user)
+    found = sight.agents().order_by("slug")
     if words:
         found = found.filter(Q(slug__icontains=words) | Q(hostname__icontains=words))
     chunk = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "configured/agents.html", {"chunk": chunk, "agents": _lines(list(chunk)), "words": words})
+    return render(request, "configured/agents.html", {"chunk": chunk, "agents": _lines(list(chunk), sight), "words": words})
 
 
-def _lines(agents: list[Agent]) -> list[AgentLine]:
-    statuses = facts.agent_statuses(agents)
+def _lines(agents: list[Agent], sight: Sight) -> list[AgentLine]:
+    statuses = facts.agent_statuses(agents, sight)
     by_agent: dict[str, list[SessionLine]] = {}
-    for line in session_lines(live_sessions().filter(agent_name__in=[agent.slug for agent in agents])):
+    live = live_sessions(sight).filter(agent_name__in=[agent.slug for agent in agents])
+    for line in session_lines(live, sight):
         by_agent.setdefault(line.agent, []).append(line)
     return [
         AgentLine(

@@ -12,36 +12,37 @@ from apps.sessions.boards.job import JobBoard
 from apps.sessions.boards.pipe import PipeBoard
 from apps.sessions.boards.session import SessionBoard
 from apps.sessions.boards.view import ViewBoard
+from apps.sessions.sight import sight_of
 
 
 @page()
 def overview(request: HttpRequest) -> HttpResponse:
     """`/`: everything at a glance."""
-    return board_page(request, FleetBoard(), "overview/index.html")
+    return board_page(request, FleetBoard(sight=sight_of(request.user)), "overview/index.html")
 
 
 @page()
 def pipe(request: HttpRequest, slug: str) -> HttpResponse:
     """`/pipes/<slug>/`."""
-    return _existing(request, PipeBoard(slug), "pipes/detail.html")
+    return _existing(request, PipeBoard(slug, sight=sight_of(request.user)), "pipes/detail.html")
 
 
 @page()
 def view(request: HttpRequest, slug: str) -> HttpResponse:
     """`/views/<slug>/`."""
-    return _existing(request, ViewBoard(slug), "views/detail.html")
+    return _existing(request, ViewBoard(slug, sight=sight_of(request.user)), "views/detail.html")
 
 
 @page()
 def session(request: HttpRequest, number: int) -> HttpResponse:
     """`/sessions/<number>/`."""
-    return _existing(request, SessionBoard(number), "sessions/detail.html")
+    return _existing(request, SessionBoard(number, sight=sight_of(request.user)), "sessions/detail.html")
 
 
 @page()
 def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """`/jobs/<id>/`."""
-    return _existing(request, JobBoard(job_id), "jobs/detail.html")
+    return _existing(request, JobBoard(job_id, sight=sight_of(request.user)), "jobs/detail.html")
 
 
 def _existing(request: HttpRequest, board: Board, template: str, **context: object) -> HttpResponse:

@@ -10,18 +10,16 @@ from apps.runtime.clock import now
 from apps.sessions import status
 from apps.sessions.models import Job, Leadership, Session
 from apps.sessions.services import liveness
+from apps.sessions.sight import Sight
 from apps.views.models import Audit, Gap, Tree, View
 from fustor_schema.pipestate import PipeState, lifecycle
 
 
-def session_statuses(sessions: Sequence[Session]) -> dict[int, status.Status]:
+def session_statuses(sessions: Sequence[Session], sight: Sight) -> dict[int, status.Status]:
     """Session.number → status."""
     seen = liveness.last_seen([session for session in sessions if session.ended_at is None])
-    led = dict(
-        Leadership.objects.filter(session__in=[session.number for session in sessions]).values_list(
-            "session_id", "tree__source_lost"
-        )
-    )
+    terms = Leadership.objects.filter(sight.within("tree__view"), session__in=[session.number for session in sessions])
+    led = dict(terms.values_list("session_id", "tree__source_lost"))
     return {session.number: status.of_session(_session_facts(session, seen, led)) for session in sessions}
 
 
@@ -38,10 +36,10 @@ def _session_facts(session: Session, seen: dict[int, float], led: dict[Any, str]
     )
 
 
-def agent_statuses(agents: Sequence[Agent]) -> dict[int, status.Status]:
+def agent_statuses(agents: Sequence[Agent], sight: Sight) -> dict[int, status.Status]:
     """Agent.pk → status."""
     live: dict[str, list[Session]] = {}
-    for session in Session.objects.filter(agent_name__in=[agent.slug for agent in agents], ended_at__isnull=True):
+    for session in sight.sessions().filter(agent_name__in=[agent.slug for agent in agents], ended_at__isnull=True):
         live.setdefault(session.agent_name, []).append(session)
     return {agent.pk: status.of_agent(_agent_facts(agent, live.get(agent.slug, []))) for agent in agents}
 
@@ -58,19 +56,19 @@ def _agent_facts(agent: Agent, sessions: Sequence[Session]) -> status.AgentFacts
     )
 
 
-def pipe_statuses(pipes: Sequence[Pipe]) -> dict[int, status.Status]:
+def pipe_statuses(pipes: Sequence[Pipe], sight: Sight) -> dict[int, status.Status]:
     """Pipe.pk → status."""
     keys = [pipe.pk for pipe in pipes]
     annotated = Pipe.objects.filter(pk__in=keys).annotate(
-        live=Count("sessions", filter=Q(sessions__ended_at__isnull=True), distinct=True), fed=Count("views", distinct=True)
+        live=Count("sessions", filter=Q(sessions__ended_at__isnull=True), distinct=True),
+        fed=Count("views", filter=sight.within("views"), distinct=True),
     )
     counts = {pk: (live, fed) for pk, live, fed in annotated.values_list("pk", "live", "fed")}
-    terms = Leadership.objects.filter(session__pipe__in=keys, session__ended_at__isnull=True).select_related("session", "tree")
+    seen = Leadership.objects.filter(sight.within("tree__view"))
+    terms = seen.filter(session__pipe__in=keys, session__ended_at__isnull=True).select_related("session", "tree")
     leading = {term.session.pipe_id: term for term in terms if term.session is not None}
-    of_leaders = session_statuses([term.session for term in leading.values() if term.session is not None])
-    led_trees = dict(
-        Leadership.objects.filter(tree__view__pipes__in=keys, session__isnull=False).values_list("tree__view__pipes", "tree")
-    )
+    of_leaders = session_statuses([term.session for term in leading.values() if term.session is not None], sight)
+    led_trees = dict(seen.filter(tree__view__pipes__in=keys, session__isnull=False).values_list("tree__view__pipes", "tree"))
     return {pipe.pk: status.of_pipe(_pipe_facts(pipe, counts, leading.get(pipe.pk), of_leaders, led_trees)) for pipe in pipes}
 
 
