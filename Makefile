@@ -10,7 +10,7 @@ HOST ?=
 PORT ?=
 HOME_DIR ?=
 AGENT ?= 1
-DATABASE_TESTS := tests/site tests/views tests/pipes tests/sessions tests/blackbox
+DATABASE_TESTS := tests/site tests/views tests/queries tests/pipes tests/sessions tests/blackbox
 # arguments for pytest: make test ARGS="tests/views -k tombstone"
 ARGS ?=
 
@@ -30,7 +30,8 @@ test: install ## every test
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON) -m pytest $(ARGS)
 
 test-postgres: install ## the tests that touch a database, on a PostgreSQL made for them
-	@$(VENV_PYTHON) tools/postgres.py $(VENV_PYTHON) -m pytest -m "not browser and not e2e" $(DATABASE_TESTS) $(ARGS)
+	@$(VENV_PYTHON) tools/postgres.py $(VENV_PYTHON) -m pytest -n 2 --dist loadfile \
+		-m "not browser and not e2e" $(DATABASE_TESTS) $(ARGS)
 
 fuzz: install ## property and schema tests, longer than in `make test`
 	@HYPOTHESIS_PROFILE=fuzz $(VENV_PYTHON) -m pytest -m "fuzz or slow" --timeout 3600 $(ARGS)
