@@ -65,6 +65,10 @@ def _move_directory(context: Context, said: Said, folder: Folder, target: str) -
         remove_directory(context, said, folder, Rule.MOVED)
         context.recheck(target, "moved below a directory that was not known", recursive=True)
         return False
+    if _is_told_already(context, folder, target):
+        remove_directory(context, said, folder, Rule.MOVED)
+        context.recheck(target, "one rename told by two sources", recursive=True)
+        return False
     _clear_target(context, said, target)
     context.working.move_folder(folder, target)
     folder.observed_at, folder.decided_at, folder.session = said.observed_at, context.now_ms, said.session
@@ -73,6 +77,17 @@ def _move_directory(context: Context, said: Said, folder: Folder, target: str) -
     _leave(context, said, Movement(origin, target), subtree=True)
     context.changed("moved", target, Rule.MOVED, is_directory=True, mtime=folder.meta[1], origin=origin)
     return True
+
+
+def _is_told_already(context: Context, folder: Folder, target: str) -> bool:
+    """The kernel renames no directory over one that holds something: what stands there and is no smaller came by the same rename,
+    told by another source, and what is left at the origin are late words of this one (R5: a tie deletes nothing)."""
+    standing = context.working.folders.get(target)
+    return standing is not None and _entries(standing) >= max(1, _entries(folder))
+
+
+def _entries(folder: Folder) -> int:
+    return folder.total_files + folder.total_directories
 
 
 def _clear_target(context: Context, said: Said, target: str) -> None:

@@ -106,7 +106,7 @@ def test_s034_mv_a_b_mv_b_a(heard: Heard, tree: Path) -> None:
     (tree / "B").rename(tree / "A")
     (tree / "A" / "after").write_text("seen by the moved watch")
     heard.until(lambda: "/A/after" in heard.view)
-    assert heard.agrees()
+    heard.until(heard.agrees)
     assert not [path for path in heard.view if path.startswith("/B")]
 
 
@@ -141,6 +141,20 @@ def test_a_directory_moved_into_one_that_moves_on_is_listed_where_it_ends(heard:
     )
     (tree / f"n{hops}" / "d" / "inner" / "late").write_text("still watched")
     heard.until(heard.agrees)
+
+
+def test_what_was_made_in_a_directory_that_moved_on_is_seen_where_it_ends(heard: Heard, tree: Path) -> None:
+    (tree / "d").mkdir()
+    heard.until(lambda: "/d" in heard.view)
+    heard.may_go_on.clear()
+    (tree / "wake").touch()
+    time.sleep(0.05)
+    (tree / "d" / "file").write_text("x")
+    (tree / "d" / "sub").mkdir()
+    (tree / "d" / "sub" / "inner").write_text("x")
+    (tree / "d").rename(tree / "e")
+    heard.may_go_on.set()
+    heard.until(lambda: heard.view.keys() == {"/wake", "/e", "/e/file", "/e/sub", "/e/sub/inner"})
 
 
 @pytest.mark.parametrize("files", [1, 100])

@@ -21,6 +21,7 @@ from agent_runner.sources.fs.partial import PartialWrites
 from agent_runner.sources.fs.settings import FsSettings
 from agent_runner.sources.fs.steps import Step, What, plan
 from agent_runner.sources.fs.watching import Watching
+from agent_runner.sources.fs.watchtree import Node
 from fustor_schema.wire import Event
 
 IDLE_SECONDS = 0.25
@@ -28,6 +29,8 @@ PAIR_SECONDS = 0.02
 ROOT_CHECK_MS = 2_000
 PUBLISH_ROWS = 2_000
 GAPS_OF_TURN = 100
+UNSEEN_NAMES = 10_000
+UNSEEN_MS = 2_000
 FIRST_RESYNC_MS = 1_000
 LONGEST_RESYNC_MS = 60_000
 
@@ -45,6 +48,7 @@ class Watcher:
         self._out: list[Event] = []
         self._out_rows = 0
         self._held: list[RawEvent] = []
+        self._unseen: dict[tuple[Node, bytes], tuple[bool, int]] = {}
         self._resync_at: int | None = None
         self._resync_wait = FIRST_RESYNC_MS
         self._root_checked = 0
@@ -118,6 +122,8 @@ class Watcher:
         steps, self._held = plan([*self._held, *events], final=not events)
         for step in steps:
             self._take(step)
+        if self._unseen:
+            self._look_again()
         self._report_due_writes()
         self._check_root()
         self._resync_when_due()
@@ -141,12 +147,41 @@ class Watcher:
             self._failed(step, error)
 
     def _failed(self, step: Step, error: OSError) -> None:
-        """A step that the storage refused. What vanished meanwhile has its own event behind; anything else is a gap."""
+        """A step that the storage refused. What is not there is looked for again; anything else is a gap."""
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            self._note_unseen(step)
             return
         self.last_error = str(error)
         node = self.watching.tree.by_wd.get(step.event.wd)
         self.gap(rows.key_of(node.path()) if node else "/", errno.errorcode.get(error.errno or 0, "EIO"))
+
+    def _note_unseen(self, step: Step) -> None:
+        """A name is gone before it could be looked at: deleted again, or a directory above it was renamed and its event is still to
+        come. Then it lives on under another path, and nobody would tell of it."""
+        event = step.to or step.event
+        node = self.watching.tree.by_wd.get(event.wd)
+        if node is None or not event.name:
+            return
+        if len(self._unseen) >= UNSEEN_NAMES:
+            self._unseen.clear()
+            self.gap("/", "unseen")
+            return
+        self._unseen[node, event.name] = bool(event.mask & inotify.ISDIR), clock.monotonic_ms() + UNSEEN_MS
+
+    def _look_again(self) -> None:
+        """Looks for what was not there, where the directories are now."""
+        now = clock.monotonic_ms()
+        for (node, name), (is_directory, until) in list(self._unseen.items()):
+            path = rows.join(node.path(), name)
+            try:
+                if is_directory:
+                    self.watching.adopt(path)
+                else:
+                    self._report(path, created=True)
+            except OSError:
+                if now < until:
+                    continue
+            del self._unseen[node, name]
 
     def _path(self, event: RawEvent) -> bytes | None:
         """The path within the root that an event is about; None when its watch is gone or the name is filtered out."""
@@ -196,6 +231,7 @@ class Watcher:
         if path is None:
             return
         self._partial.closed(path)
+        self._unseen.pop((self.watching.tree.by_wd[step.event.wd], step.event.name), None)
         if step.event.mask & inotify.ISDIR:
             self.watching.drop(path)
         self._emit(realtime.deleted(rows.key_of(path), step.event.at))
