@@ -37,7 +37,7 @@ async def run(job: ScanJob) -> None:
     try:
         cache.begin(job.lease.job_id)
         await _scan(job, cache)
-        answer = await _end(job)
+        answer = await _end(job, cache)
         if _is_complete(answer, job):
             cache.commit()
         else:
@@ -47,21 +47,29 @@ async def run(job: ScanJob) -> None:
 
 
 async def _scan(job: ScanJob, cache: SkipCache) -> None:
-    orders = job.orders(skip_cache=str(cache.committed) if cache.usable else "", deep_turn=cache.cycle % job.settings.deep_cycles)
+    orders = job.orders(skip_cache=str(cache.committed) if cache.usable else "", deep_turn=_turn(job, cache)[0])
     await job.send([root_event(job.root, MessageSource.AUDIT.value, job.mapping(), job.context.protocol)], 1)
     job.counts.rows += 1
     scanner = job.scanner(orders, [b"/"])
     await job.send_all(scanner.listed(), cache.add)
 
 
-async def _end(job: ScanJob) -> PushAnswer:
+async def _end(job: ScanJob, cache: SkipCache) -> PushAnswer:
     try:
         job.check_same_root()
     except SourceLost:
         # the server aborts the cycle on an end without manifest: nothing of it may prove an absence
         await job.end({"aborted": "SOURCE_LOST"})
         raise
-    return await job.end({"manifest": job.counts.manifest(), "root_id": job.root_id})
+    turn, cycles = _turn(job, cache)
+    manifest = job.counts.manifest() | {"deep_turn": turn, "deep_cycles": cycles}
+    return await job.end({"manifest": manifest, "root_id": job.root_id})
+
+
+def _turn(job: ScanJob, cache: SkipCache) -> tuple[int, int]:
+    """Which share of how many is listed even where nothing seems to have changed (R18); without a cache that is everything."""
+    cycles = job.settings.deep_cycles
+    return (cache.cycle % cycles, cycles) if cache.usable else (0, 1)
 
 
 def _is_complete(answer: PushAnswer, job: ScanJob) -> bool:

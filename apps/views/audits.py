@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F
 
 from apps.runtime.problems import Conflict
-from apps.views import process, removals
+from apps.views import deep, process, removals
 from apps.views.arbiter import save_tree
 from apps.views.brake import is_too_much
 from apps.views.claims import Origin, Said
@@ -269,4 +269,5 @@ def _finish(audit: Audit, state: str, reason: str, now_ms: int) -> Audit:
         Tree.objects.filter(pk=audit.tree_id).update(
             last_audit_finished_at=now_ms / 1000, audit_cycle_count=F("audit_cycle_count") + 1
         )
+        deep.note_complete(audit)
     return audit

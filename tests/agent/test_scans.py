@@ -86,7 +86,10 @@ async def test_an_audit_of_an_unchanged_tree_sends_one_row_a_directory(
     assert len(rows) == done["counts"]["directories"] + 1
     assert all(row["audit_skipped"] for row in rows if row["path"] != "/")
     manifest = recorder.batches[-1]["metadata"]["manifest"]
-    assert manifest == {"batches": len(recorder.batches), "rows": len(rows), "directories": len(rows) - 1, "errors": 0}
+    assert manifest == {"batches": len(recorder.batches), "rows": len(rows), "directories": len(rows) - 1, "errors": 0} | {
+        "deep_turn": 1,
+        "deep_cycles": 1_000_000,
+    }
 
 
 async def test_s061_a_change_below_silent_directories_is_found(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
@@ -109,11 +112,14 @@ async def test_s059_a_deep_turn_finds_an_append_that_no_directory_shows(
     await run(recorder, context, "snapshot")
     with (tree / "d3" / "e3" / "file").open("a") as file:
         file.write("appended")
-    found = []
+    found, turns = [], []
     for _ in range(3):
         await run(recorder, context, "audit")
+        manifest = recorder.batches[-1]["metadata"]["manifest"]
+        turns.append((manifest["deep_turn"], manifest["deep_cycles"]))
         found.append(recorder.view.get("/d3/e3/file", {}).get("size"))
     assert [size for size in found if size is not None] == [11]
+    assert sorted(turns) == [(0, 3), (1, 3), (2, 3)]
 
 
 async def test_s063_the_skip_cache_stays_when_the_audit_did_not_count(
