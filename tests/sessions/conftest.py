@@ -1,9 +1,12 @@
 """A pipe with its view, its key and a clock that stands still: what the tests of the services need."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+import redis
+from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
 from apps.pipes.keys import create_key
@@ -45,6 +48,13 @@ class Site:
         """All jobs, oldest first."""
         found = Job.objects.filter(pipe__in=self.pipes).order_by("created_at")
         return list(found.filter(kind=kind) if kind else found)
+
+
+@pytest.fixture(autouse=True)
+def no_signs_of_life_from_before() -> None:
+    """Session numbers start anew with each rolled-back database; what Redis, when it runs, knows of them must too."""
+    with contextlib.suppress(redis.RedisError):
+        cache.clear()
 
 
 @pytest.fixture
