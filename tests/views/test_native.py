@@ -178,6 +178,17 @@ def test_mv_a_b_mv_b_a_with_moves(bench: Bench) -> None:
     assert bench.names() == {"/A", *(f"/A/{number}" for number in range(5))}
 
 
+def test_one_rename_told_by_two_agents_keeps_what_the_first_one_moved(bench: Bench) -> None:
+    first = native(bench, d("/a"), f("/a/x"), f("/a/y"), d("/to"))
+    second = bench.session(leader=False, protocol=3)
+    move(bench, first, "/a", "/to/a", d("/to/a"))
+    # the second agent is late: a word of before the rename, then the rename itself
+    bench.rt(second, f("/a/late"))
+    move(bench, second, "/a", "/to/a", d("/to/a"))
+    assert bench.names() == {"/to", "/to/a", "/to/a/x", "/to/a/y"}
+    assert "/to/a" in {recheck.path for recheck in Recheck.objects.all()}
+
+
 def test_a_suspect_moves_with_its_directory(bench: Bench) -> None:
     agent = native(bench, d("/a"))
     bench.rt(agent, f("/a/x", is_atomic_write=False))
