@@ -15,6 +15,16 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
+from apps.pipes import audit, enrolment
+from apps.pipes.audit import Actor
+from apps.pipes.config import service
+from apps.pipes.config.export import export_text
+from apps.pipes.config.reading import Text, read
+from apps.pipes.config.service import Author
+from apps.pipes.keys import ref_of
+from apps.pipes.models import Enrolment, Pipe
+from apps.pipes.services import pause_pipe
+from apps.runtime import clock
 from apps.sessions.models import Session
 from apps.views.pages.consistency import SHELVES
 from fustor_schema.pipestate import PipeState
@@ -91,11 +101,33 @@ def _site(url: str) -> Site:
         "/agents/pending/",
         "/configuration/",
         "/changes/",
+        *(f"/changes/{number}/" for number in _govern()),
         "/audit/",
         "/system/",
         "/no-such-page/",
     )
     return Site(url, _logged_in(), pages, fleet.pipe.slug, fleet.view.slug)
+
+
+def _govern() -> tuple[int, ...]:
+    """What an admin leaves behind, so that these pages have something to show: revisions, refusals, tokens, hosts that wait."""
+    admin = Actor("admin", "192.0.2.7")
+    audit.record_denied(Actor("viewer"), "reset", "view browsed", "needs 'reset'")
+    pipe = Pipe.objects.get(slug="browsed-pipe")
+    before = service.record_revision(Author("admin", "as it was"), "first")
+    pause_pipe(pipe, paused=True, actor=admin)
+    pause_pipe(pipe, paused=False, actor=admin)
+    text = export_text().replace("audit_interval_sec: 600", "audit_interval_sec: 1200")
+    reading = read([Text("fustor.yaml", text)], variables={}, known_ref=ref_of)
+    _plan, after = service.change(service.Wanted(reading.document, reading.secrets, replace=False), Author("admin", "calmer"))
+    token, _secret = enrolment.make_token(admin, enrolment.Terms(name="rack 4", pipe=pipe))
+    for number, reason in enumerate(("", "Its name belongs to an agent that is connected now.")):
+        Enrolment.objects.create(
+            token=token, agent_slug=f"host-{number}", hostname=f"host-{number}.lab.example.org", reason=reason,
+            fingerprint="4f:1c:09:aa:31:7e:52:d0", claim_digest=str(number), agent_version="1.0", address="192.0.2.20",
+            created_at=clock.now_datetime(),
+        )  # fmt: skip
+    return tuple(revision.number for revision in (before, after) if revision)
 
 
 def _logged_in() -> str:
