@@ -165,12 +165,14 @@ async def test_an_agent_whose_directory_is_missing_stays_up_and_says_so(
 ) -> None:
     tree.rmdir()
     process = await AgentProcess(recorder.url, tree, tmp_path / "home", tmp_path / "log").start()
-    await recorder.until(lambda: len(recorder.heartbeats) > 2)
-    assert "cannot be read" in recorder.heartbeats[-1]["agent_status"]["last_error"]
-    assert not recorder.heartbeats[-1]["can_realtime"]
-    tree.mkdir()
-    (tree / "f").write_text("x")
-    await recorder.until(lambda: recorder.heartbeats[-1]["can_realtime"], 15)
-    await recorder.until(lambda: len(recorder.sessions) > 1, 15)
-    assert recorder.sessions[-1]["root_id"] == identity.read(os.fsencode(tree))
-    assert await process.stop() == 0
+    try:
+        await recorder.until(lambda: len(recorder.heartbeats) > 2)
+        assert "cannot be read" in recorder.heartbeats[-1]["agent_status"]["last_error"]
+        assert not recorder.heartbeats[-1]["can_realtime"]
+        tree.mkdir()
+        (tree / "f").write_text("x")
+        await recorder.until(lambda: recorder.heartbeats[-1]["can_realtime"], 15)
+        await recorder.until(lambda: len(recorder.sessions) > 1, 15)
+        assert recorder.sessions[-1]["root_id"] == identity.read(os.fsencode(tree))
+    finally:
+        assert await process.stop() == 0
