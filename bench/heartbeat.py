@@ -1,11 +1,13 @@
-"""Sessions under load: `python bench/heartbeat.py [--sessions 1000] [--interval 10] [--seconds 30] [--ingest]`.
+"""Sessions under load: `python bench/heartbeat.py [--sessions 1000] [--interval 10] [--seconds 30] [--watchers 200] [--ingest]`.
 
-Starts a server of its own (web, worker, Redis), opens the sessions, lets each beat at the interval, and prints the latencies of the
-heartbeats as the agents see them; with `--ingest`, beside a session that pushes snapshot batches as fast as they are taken.
+Starts a server of its own (web, worker, Redis), opens the sessions, lets each beat at the interval while pages of the console watch
+the fleet and the pipe, and prints the latencies of the heartbeats as the agents see them, and what the web process spent on one;
+with `--ingest`, beside a session that pushes snapshot batches as fast as they are taken.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import sys
@@ -23,6 +25,9 @@ import django
 django.setup()
 
 import aiohttp
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.test import Client
 
 from apps.pipes.keys import create_key
 from apps.pipes.models import Pipe, PipeView, Receiver
@@ -31,25 +36,42 @@ from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import server_database
 
 ROWS = 1_000
+WATCHED = ("/ws/fleet", "/ws/pipe/bench")
 
 
-def prepare(server: RunningServer) -> tuple[str, int]:
-    """(receiver key, pk of the pipe) of a pipe whose sessions outlive the run."""
+def prepare(server: RunningServer) -> tuple[str, str]:
+    """(receiver key, login cookie of an administrator) for a pipe whose sessions outlive the run."""
     with server_database(server):
         receiver = Receiver.objects.create(slug="bench")
         pipe = Pipe.objects.create(slug="bench", receiver=receiver, session_timeout_seconds=300)
         PipeView.objects.create(pipe=pipe, view=View.objects.create(slug="bench"))
-        return create_key("receiver", receiver=receiver, pipes=[pipe])[1], pipe.pk
+        browser = Client()
+        browser.force_login(get_user_model().objects.create_superuser("bench"), backend="django.contrib.auth.backends.ModelBackend")
+        cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+        return create_key("receiver", receiver=receiver, pipes=[pipe])[1], f"{settings.SESSION_COOKIE_NAME}={cookie}"
+
+
+def cpu_seconds(pid: int) -> tuple[float, float]:
+    """(event loop, all other threads): processor seconds that the web process has used."""
+    tick = os.sysconf("SC_CLK_TCK")
+    used = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread may end while it is looked at
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            used[int(task.name)] = (int(fields[11]) + int(fields[12])) / tick
+    loop = used.pop(pid)
+    return loop, sum(used.values())
 
 
 class Fleet:
-    """Sessions that beat; `latencies` in ms, `failures` by status."""
+    """Sessions that beat and pages that watch; `latencies` in ms, `failures` by status, `frames` that the pages got."""
 
-    def __init__(self, http: aiohttp.ClientSession, options: argparse.Namespace) -> None:
-        self.http, self.options = http, options
+    def __init__(self, http: aiohttp.ClientSession, url: str, options: argparse.Namespace) -> None:
+        self.http, self.url, self.options = http, url, options
         self.latencies: list[float] = []
         self.failures: dict[int, int] = {}
-        self.rows = 0
+        self.rows = self.frames = 0
+        self.cpu = (0.0, 0.0)
 
     async def open(self, number: int) -> str:
         """Open the session of agent `number`; its id."""
@@ -79,6 +101,18 @@ class Fleet:
             self.rows += ROWS if answer.status == 200 else 0
             number += 1
 
+    async def watch(self, path: str, cookie: str, end: float) -> None:
+        """A page of the console: take frames and say that they are shown."""
+        headers = {"Cookie": cookie, "Origin": self.url}
+        async with self.http.ws_connect(path, headers=headers) as socket:
+            while (left := end - time.perf_counter()) > 0:
+                try:
+                    frame = await socket.receive_json(timeout=left)
+                except TimeoutError:
+                    return
+                self.frames += 1
+                await socket.send_json({"shown": frame["number"]})
+
 
 def _batch(number: int) -> dict[str, Any]:
     rows = [
@@ -89,11 +123,12 @@ def _batch(number: int) -> dict[str, Any]:
     return {"source_type": "snapshot", "events": [event | {"index": int(time.time() * 1000), "fields": []}]}
 
 
-async def measure(url: str, key: str, options: argparse.Namespace) -> Fleet:
-    """Open, beat, and, where asked, push."""
-    connector = aiohttp.TCPConnector(limit=options.connections)
-    async with aiohttp.ClientSession(url, headers={"X-API-Key": key}, connector=connector) as http:
-        fleet = Fleet(http, options)
+async def measure(server: RunningServer, key: str, cookie: str, options: argparse.Namespace) -> Fleet:
+    """Open, beat, watch and, where asked, push."""
+    assert server.web is not None
+    connector = aiohttp.TCPConnector(limit=options.connections + options.watchers)
+    async with aiohttp.ClientSession(server.url, headers={"X-API-Key": key}, connector=connector) as http:
+        fleet = Fleet(http, server.url, options)
         begun = time.perf_counter()
         gate = asyncio.Semaphore(4)
 
@@ -105,9 +140,13 @@ async def measure(url: str, key: str, options: argparse.Namespace) -> Fleet:
         print(f"{len(opened)} sessions opened in {time.perf_counter() - begun:.1f} s")
         end = time.perf_counter() + options.seconds
         work = [fleet.beat(session_id, number, end) for number, session_id in enumerate(opened)]
+        work += [fleet.watch(WATCHED[number % len(WATCHED)], cookie, end) for number in range(options.watchers)]
         if options.ingest:
             work.append(fleet.push(opened[0], end))
+        loop, threads = cpu_seconds(server.web.pid)
         await asyncio.gather(*work)
+        loop_after, threads_after = cpu_seconds(server.web.pid)
+        fleet.cpu = (loop_after - loop, threads_after - threads)
         return fleet
 
 
@@ -119,6 +158,10 @@ def report(fleet: Fleet, options: argparse.Namespace) -> None:
     print(
         f"p50 {at[0.5]:.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, longest {ordered[-1]:.1f} ms (target: p95 ≤ 200 ms)"
     )
+    per_beat = [1000 * seconds / len(ordered) for seconds in fleet.cpu]
+    print(f"web process, per heartbeat: {per_beat[0]:.2f} ms of processor in the event loop, {per_beat[1]:.2f} ms in other threads")
+    if options.watchers:
+        print(f"{options.watchers} pages watched and got {fleet.frames / options.seconds:.0f} frames/s")
     if options.ingest:
         print(f"{fleet.rows / options.seconds:,.0f} rows/s ingested meanwhile")
 
@@ -130,11 +173,12 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two heartbeats of a session")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--connections", type=int, default=100)
+    parser.add_argument("--watchers", type=int, default=200, help="pages of the console that are open meanwhile")
     parser.add_argument("--ingest", action="store_true", help="push snapshot batches meanwhile")
     options = parser.parse_args()
     with RunningServer() as server:
-        key, _ = prepare(server)
-        fleet = asyncio.run(measure(server.url, key, options))
+        key, cookie = prepare(server)
+        fleet = asyncio.run(measure(server, key, cookie, options))
         report(fleet, options)
     if fleet.failures or sorted(fleet.latencies)[int(0.95 * len(fleet.latencies))] > 200:
         sys.exit(1)

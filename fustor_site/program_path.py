@@ -1,10 +1,17 @@
 """The HTTP path of programs: `/api/`, health, metrics. The console's pages take Django's ordinary handler. Used by asgi."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from django.core.handlers.asgi import ASGIHandler
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 
 PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
@@ -31,6 +38,51 @@ class ProgramHandler(ASGIHandler):
         for name in reversed(MIDDLEWARE):
             chain = convert_exception_to_response(import_string(name)(chain))
         self._middleware_chain = chain
+
+    async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one request as Django does, but start no thread only to announce its begin and its end.
+
+        Those announcements look after the database connections of the request's own thread; work in lanes has none.
+        """
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        try:
+            set_script_prefix(get_script_prefix(scope))
+            request, refusal = self.create_request(scope, body)
+            if refusal is not None:
+                await self.send_response(refusal, send)
+            elif request is not None:
+                await _until_answered_or_gone(self._answer(request, send), receive)
+        finally:
+            body.close()
+
+    async def _answer(self, request: HttpRequest, send: Any) -> None:
+        response = await self.run_get_response(request)
+        try:
+            await self.send_response(response, send)
+        finally:
+            await _close(response)
+
+
+async def _until_answered_or_gone(answer: Coroutine[Any, Any, None], receive: Any) -> None:
+    """Await the answer; cancel it when the client hangs up (after the body, that is all `receive` can say)."""
+    work, gone = asyncio.create_task(answer), asyncio.create_task(receive())
+    await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not work.done():
+        work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+async def _close(response: HttpResponseBase) -> None:
+    # a handler that is not async ran in a thread of the request's own, which has a database connection to give back
+    if SyncToAsync.thread_sensitive_context.get(None) in SyncToAsync.context_to_thread_executor:
+        await sync_to_async(response.close)()
+    else:
+        response.close()
 
 
 def by_path(programs: Application, people: Application) -> Application:

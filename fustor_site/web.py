@@ -17,6 +17,9 @@ from fustor_site.asgi import application
 # bodies reach the application in pieces of this size; a batch is 0.1 to 1 MB, and every piece costs a turn of the loop
 BODY_PIECE_BYTES = 1024 * 1024
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+# connections that wait to be accepted; Twisted's 50 overflow when a fleet comes back after a restart, and the kernel then lets each
+# that found no place try again a second later
+WAITING_CONNECTIONS = 1024
 
 
 def server(host: str, port: int) -> Server:
@@ -26,7 +29,7 @@ def server(host: str, port: int) -> Server:
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
     return Server(
         application,
-        endpoints=build_endpoint_description_strings(host=host, port=port),
+        endpoints=[f"{at}:backlog={WAITING_CONNECTIONS}" for at in build_endpoint_description_strings(host=host, port=port)],
         request_buffer_size=BODY_PIECE_BYTES,
         # a websocket may stay open for ever; pings find the dead ones
         websocket_timeout=-1,

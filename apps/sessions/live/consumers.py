@@ -42,6 +42,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Check permission, enter the room."""
         self.for_program = parse_qs(self.scope["query_string"].decode()).get("format") == ["json"]
+        # the parts of the frame last sent: element id → HTML as a JSON string
         self.shown: dict[str, str] = {}
         self.pending: Frame | None = None
         self.wake, self.acknowledged = asyncio.Event(), asyncio.Event()
@@ -125,6 +126,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         head = f'{{"number":{frame.number},"hints":{json.dumps(frame.hints)}'
         if self.for_program:
             return f'{head},"state":{frame.state.decode()}}}'
-        changed = {name: html for name, html in frame.parts.items() if self.shown.get(name) != html}
+        changed = (f"{json.dumps(name)}:{html}" for name, html in frame.parts.items() if self.shown.get(name) != html)
+        parts = ",".join(changed)
         self.shown = frame.parts
-        return f'{head},"parts":{json.dumps(changed)}}}'
+        return f'{head},"parts":{{{parts}}}}}'

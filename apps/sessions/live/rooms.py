@@ -6,7 +6,9 @@ a Redis that is away costs freshness, never correctness.
 
 import asyncio
 import contextlib
+import json
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +25,8 @@ from apps.sessions.sight import sights_of
 log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.25
+# the page of a thousand sessions takes most of a second, and heartbeats share the processor: a room that works long rests longer
+REST_PER_WORK, LONGEST_REST_SECONDS = 4.0, 1.0
 REFRESH_SECONDS = 5.0
 RESUBSCRIBE_SECONDS = 1.0
 PROBE = "probe"
@@ -30,7 +34,10 @@ PROBE = "probe"
 
 @dataclass(frozen=True)
 class Frame:
-    """What a room knows at one moment. `hints`: whether hints arrive, or the room only reads on its own clock."""
+    """What a room knows at one moment. `hints`: whether hints arrive, or the room only reads on its own clock.
+
+    `parts`: element id → its HTML as a JSON string, encoded once for all members.
+    """
 
     number: int
     parts: dict[str, str]
@@ -128,8 +135,10 @@ class Room:
             except TimeoutError:
                 await self._probe()
             self._hinted.clear()
+            begun = time.monotonic()
             await self._look()
-            await asyncio.sleep(COALESCE_SECONDS)
+            rest = min(LONGEST_REST_SECONDS, REST_PER_WORK * (time.monotonic() - begun))
+            await asyncio.sleep(max(COALESCE_SECONDS, rest))
 
     async def _probe(self) -> None:
         """After a silence, find out whether hints could arrive: the layer reconnects by itself and never says so."""
@@ -177,10 +186,12 @@ def _barred(board: Board, user_ids: frozenset[int]) -> set[int]:
 
 
 def _read(board: Board, known: bytes | None) -> tuple[dict[str, str], bytes] | None:
-    """Parts and state of now; None when the state is the known one, and then nothing is rendered."""
+    """Parts, as JSON strings, and state of now; None when the state is the known one, and then nothing is rendered."""
     state = board.read()
     encoded = msgspec.json.encode(state)
-    return None if encoded == known else (draw(board, state), encoded)
+    if encoded == known:
+        return None
+    return {name: json.dumps(html) for name, html in draw(board, state).items()}, encoded
 
 
 _rooms: dict[tuple[asyncio.AbstractEventLoop, Board], Room] = {}
