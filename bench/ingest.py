@@ -4,6 +4,7 @@ Prints rows a second and ratios to a raw upsert of the same rows into the same t
 machine only the ratios mean anything.
 """
 
+import gc
 import os
 import random
 import sys
@@ -119,6 +120,9 @@ def main() -> None:
     view, _ = View.objects.get_or_create(slug="bench")
     services.drop_view_trees(view)
     tree = services.ensure_tree(view)
+    # as the web process does
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     raw = raw_upsert(count, 1)
     batches = [scan_batch(chunk, "snapshot") for chunk in chunks(tree_rows(count))]
     batches[-1].envelope.is_end = True
