@@ -361,3 +361,13 @@ def test_phases_by_hand_need_a_native_leader(site: Site, time: ManualClock) -> N
     site.open("a:p", protocol=2)
     with pytest.raises(Conflict, match="protocol 2"):
         phases.run_now(site.pipe, Job.Kind.AUDIT, "ada")
+
+
+@pytest.mark.parametrize(
+    ("leading", "paused", "reason"),
+    [([3], False, ""), ([2, 3], False, ""), ([], False, "no session leads"), ([2], False, "protocol 2"), ([3], True, "paused")],
+)
+def test_a_pipe_without_planned_phases_says_why(leading: list[int], paused: bool, reason: str) -> None:
+    said = phases.why_waiting(leading, paused)
+    assert reason in said
+    assert bool(said) == bool(reason)

@@ -11,7 +11,7 @@ from apps.sessions.arrival import Step
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
 from apps.sessions.models import LeadershipChange
-from apps.sessions.services import facts
+from apps.sessions.services import facts, phases
 from apps.sessions.sight import Sight
 from apps.sessions.status import Status
 
@@ -34,7 +34,7 @@ class Failover:
 
 @dataclass(frozen=True)
 class PipeBoardState:
-    """What the page of a pipe shows. `lit`: names of the states that any live session is in."""
+    """What the page of a pipe shows. `lit`: names of states that any live session is in; `unplanned`: why no phase is planned."""
 
     slug: str
     name: str
@@ -51,6 +51,7 @@ class PipeBoardState:
     failovers: tuple[Failover, ...]
     arrival: tuple[Step, ...]
     lit: frozenset[str]
+    unplanned: str
 
     @property
     def leaders(self) -> tuple[SessionLine, ...]:
@@ -102,6 +103,7 @@ class PipeBoard(Board):
             arrival=arrival.steps(arrival.facts_of(pipe, [line.status for line in sessions], self.sight)),
             jobs=tuple(job_line(job, self.sight, now) for job in jobs(self.sight).filter(pipe=pipe)[:JOBS_SHOWN]),
             failovers=_failovers(pipe, self.sight),
+            unplanned=phases.why_waiting([line.protocol for line in sessions if line.leads], pipe.paused),
             lit=frozenset(name for line in sessions for name in (line.lifecycle, *line.phases, *line.overlays)),
         )
 

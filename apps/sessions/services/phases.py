@@ -5,12 +5,13 @@ a task every other second, and by the console.
 """
 
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from apps.pipes.models import Pipe
 from apps.runtime.clock import now, now_datetime
 from apps.runtime.problems import Conflict
-from apps.sessions.models import Job, Leadership, LeadershipChange, Session
+from apps.sessions.models import Job, Leadership, LeadershipChange
 from apps.sessions.models.leadership import LeadershipCause
 from apps.sessions.services import jobs
 from apps.views.models import Suspect, Tree
@@ -135,12 +136,12 @@ def run_now(pipe: Pipe, kind: Job.Kind, actor: str) -> Job:
     return jobs.create(term.tree, term.session, jobs.Order(kind, Job.Trigger.PERSON, actor))
 
 
-def why_waiting(session: Session | None, paused: bool) -> str:
-    """Why no phase is planned on a tree, in words; empty when nothing stands in the way."""
-    if session is None:
-        return "no session leads"
+def why_waiting(leading_protocols: Sequence[int], paused: bool) -> str:
+    """Why no phase is planned on a pipe, in words; empty when nothing stands in the way. `leading_protocols`: one per leader."""
     if paused:
         return "the pipe is paused"
-    if session.protocol < PROTOCOL_V3:
+    if not leading_protocols:
+        return "no session leads"
+    if max(leading_protocols) < PROTOCOL_V3:
         return "the agent speaks protocol 2 and keeps its own schedule"
     return ""
