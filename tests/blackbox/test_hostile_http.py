@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
+from apps.pipes.keys import create_key
 from tests.blackbox.client import V2Client
 from tests.blackbox.world import World
 
@@ -111,3 +112,11 @@ def test_an_agent_that_hangs_up_in_the_middle_of_its_body_leaves_nothing_behind(
         connection.sendall(head.encode() + b'{"events": [')
     assert agent.HB().status_code == 200
     assert agent.reader.Q().status_code == 503, "nothing of it was applied: there still is no snapshot"
+
+
+def test_clients_that_hang_up_after_each_answer_exhaust_no_database_connections(world: World) -> None:
+    """Once each such request took one connection of the pool with it: on PostgreSQL the thirteenth waited in vain."""
+    key = create_key("management", scopes=["admin"])[1]
+    for _ in range(30):
+        answer = httpx.get(f"{world.server.url}/api/v1/manage/keys", headers={"X-API-Key": key, "Connection": "close"}, timeout=8)
+        assert answer.status_code == 200
