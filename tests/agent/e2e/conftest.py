@@ -101,14 +101,14 @@ class Fleet:
             nodes.extend(node.get("children", []))
         return found
 
-    def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = 40.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"not within {seconds} s")
             time.sleep(0.05)
 
-    def until_equal(self, directory: Path, seconds: float = 15.0) -> None:
+    def until_equal(self, directory: Path, seconds: float = 45.0) -> None:
         """Waits until the view equals the directory; says how they differ when it does not come to that."""
         end = time.monotonic() + seconds
         while (view := self.seen()) != (tree := walked(directory)):
