@@ -10,7 +10,7 @@ from apps.views.intake import Claim
 from apps.views.models import Audit, Flag, NodeKind, Tree
 from apps.views.outcome import Outcome, Remains
 from apps.views.rules import Decision, Known
-from apps.views.store import nodes
+from apps.views.store import nodes, trees
 from apps.views.working import FLAGS, OBSERVED, SESSION, FileRow, Folder, WorkingSet
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import Reject
@@ -37,7 +37,7 @@ class Context:
         self.logical_now = view_clock.logical_now(tree.clock, self.now)
         self.hot_after = self.logical_now - self.threshold
         self.complete = tree.snapshot_complete_at is not None
-        self.room = _room(view.max_nodes, working.root)
+        self.room = _room(tree, working.root)
         self.graves = Graves(tree, working.now_ms)
         self.remains = Remains()
         self.last_said: Said | None = None
@@ -136,5 +136,10 @@ def _bound_ms(of_view: float, of_mount: int | None) -> int:
     return bound if of_mount is None else min(bound, of_mount)
 
 
-def _room(max_nodes: int | None, root: Folder) -> int:
-    return max_nodes - root.total_files - root.total_directories if max_nodes is not None else 2**62
+def _room(tree: Tree, root: Folder) -> int:
+    """What `max_nodes` leaves: it counts all trees of the view. Batches of several members at once may pass it by what they add."""
+    most = tree.view.max_nodes
+    if most is None:
+        return 2**62
+    elsewhere = trees.nodes_elsewhere(tree) if tree.scope else 0
+    return most - elsewhere - root.total_files - root.total_directories

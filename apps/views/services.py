@@ -1,6 +1,6 @@
 """The verbs that change what a view knows, apart from claims. The console, the API, commands and tasks call them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import transaction
 
@@ -78,6 +78,14 @@ def drop_view_trees(view: View) -> None:
     """Remove all trees of a view, before the view itself is deleted."""
     with transaction.atomic():
         for tree in Tree.objects.select_for_update(of=("self",)).filter(view=view).order_by("pk"):
+            drop_tree(tree)
+
+
+def keep_members(view: View, scopes: Collection[str]) -> None:
+    """Remove the trees of pipes that feed a forest no longer. Whoever wants to keep such a picture disables the pipe instead."""
+    with transaction.atomic():
+        gone = Tree.objects.select_for_update(of=("self",)).filter(view=view).exclude(scope__in=scopes)
+        for tree in gone.order_by("pk"):
             drop_tree(tree)
 
 

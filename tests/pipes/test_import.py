@@ -17,6 +17,7 @@ from apps.pipes.config.render import render
 from apps.pipes.models import Agent, AgentPipe, ApiKey, Pipe, Receiver, Revision, Sender
 from apps.runtime.problems import Conflict, Invalid, Unauthorized
 from apps.views.models import View
+from apps.views.services import ensure_tree
 from tests.pipes.conftest import SMALL, load
 
 pytestmark = pytest.mark.django_db
@@ -312,3 +313,27 @@ def _document(plain: dict[str, object]) -> Document:
     from apps.pipes.config.document import from_plain
 
     return from_plain(plain, Document)
+
+
+def test_a_pipe_that_leaves_a_forest_takes_its_tree_along_and_a_disabled_one_does_not() -> None:
+    text = """
+receivers: {http-main: {}}
+views: {woods: {driver: fs-forest}, plain: {}}
+pipes:
+  one: {receiver: http-main, views: [woods]}
+  two: {receiver: http-main, views: [woods]}
+"""
+    load(text)
+    woods = View.objects.get(slug="woods")
+    for pipe in ("one", "two"):
+        ensure_tree(woods, pipe)
+    load(text.replace("two: {", "two: {disabled: true, "))
+    assert members(woods) == ["one", "two"]
+    load(text.replace("two: {receiver: http-main, views: [woods]}", "two: {receiver: http-main, views: [plain]}"))
+    assert members(woods) == ["one"]
+    load("receivers: {http-main: {}}\nviews: {woods: {driver: fs-forest}}\n", replace=True)
+    assert members(woods) == []
+
+
+def members(view: View) -> list[str]:
+    return list(view.trees.order_by("scope").values_list("scope", flat=True))

@@ -24,8 +24,8 @@ from apps.pipes.hashing import Fingerprint
 from apps.pipes.models import UNSET, Agent, AgentPipe, ApiKey, KeyKind, Pipe, Receiver, Sender, Source
 from apps.runtime.problems import Conflict
 from apps.views.drivers import ViewSettings
-from apps.views.models import View
-from apps.views.services import drop_view_trees
+from apps.views.models import View, ViewDriver
+from apps.views.services import drop_view_trees, keep_members
 
 MODELS: dict[str, type[Any]] = {
     "receivers": Receiver,
@@ -44,6 +44,8 @@ def apply(plan: Plan, secrets: dict[str, Fingerprint]) -> None:
     _write_keys(plan.result, secrets)
     for step in reversed(plan.of(Action.DELETE)):
         _delete(step)
+    for forest in View.objects.filter(driver=ViewDriver.FS_FOREST):
+        keep_members(forest, list(forest.pipes.values_list("slug", flat=True)))
 
 
 def _receiver(slug: str, entry: ReceiverDoc) -> None:

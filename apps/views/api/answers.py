@@ -13,19 +13,30 @@ from apps.runtime.lanes import Lane, run
 from apps.views.freshness import Freshness
 from apps.views.models import Tree
 from apps.views.queries.stats import freshness_of
+from apps.views.queries.whole_forest import Listed
 
 JSON = "application/json"
 
 
-def answer(payload: Any, tree: Tree | None = None, *, next_cursor: str | None = None, as_of_seq: int | None = None) -> HttpResponse:
-    """A 200 with JSON, and what the headers say of the tree it came from."""
+def answer(
+    payload: Any, source: Tree | Freshness | None = None, *, next_cursor: str | None = None, as_of_seq: int | None = None
+) -> HttpResponse:
+    """A 200 with JSON, and what the headers say of the tree (or the trees together) that it came from."""
     response = HttpResponse(msgspec.json.encode(payload), content_type=JSON)
-    if tree is not None:
-        state_freshness(response, freshness_of(tree, clock.now()))
+    if source is not None:
+        state_freshness(response, freshness_of(source, clock.now()) if isinstance(source, Tree) else source)
     if next_cursor is not None:
         response.headers["X-Fustor-Next-Cursor"] = next_cursor
     if as_of_seq is not None:
         response.headers["X-Fustor-As-Of-Seq"] = str(as_of_seq)
+    return response
+
+
+def over_members(payload: Any, page: Listed) -> HttpResponse:
+    """A 200 over the members of a forest; the header `X-Fustor-Unsearched` names those that could not be asked."""
+    response = answer(payload, page.freshness, next_cursor=page.next_cursor)
+    if page.unsearched:
+        response.headers["X-Fustor-Unsearched"] = ",".join(page.unsearched)
     return response
 
 

@@ -9,10 +9,10 @@ from apps.runtime.problems import Invalid
 from apps.views import access
 from apps.views.api.answers import answer
 from apps.views.api.params import PathParams, Request, Text
-from apps.views.api.read import PROBLEMS, tree_of
+from apps.views.api.read import PROBLEMS, forest_of, tree_of
 from apps.views.api.routing import router
-from apps.views.api.schemas import ComparisonOut, ExplainOut, PlacesOut, SettledOut, UsageOut
-from apps.views.queries import forests, matching, scope, usage
+from apps.views.api.schemas import ComparisonOut, ExplainOut, ForestSettledOut, PlacesOut, SettledOut, UsageOut
+from apps.views.queries import forests, matching, scope, usage, whole_forest
 from apps.views.queries.explain import explain
 from apps.views.queries.locate import locate
 from apps.views.queries.search import SearchQuestion
@@ -71,13 +71,15 @@ def _locate(request: Request, params: LocateParams) -> HttpResponseBase:
     return answer(locate(request.auth, question, params.limit, params.quiet_seconds, clock.now()))
 
 
-@router.get("/{view_id}/settled", response={200: SettledOut, **PROBLEMS}, summary="Is this subtree complete?")
+@router.get("/{view_id}/settled", response={200: SettledOut | ForestSettledOut, **PROBLEMS}, summary="Is this subtree complete?")
 async def get_settled(request: Request, view_id: str, params: Query[SettledParams]) -> HttpResponseBase:
-    """`settled`, `changing` or `unknown`, with reasons and evidence."""
+    """`settled`, `changing` or `unknown`, with reasons and evidence. A whole forest is settled where all its members are."""
     return await run(Lane.QUERY, _settled, request, view_id, params)
 
 
 def _settled(request: Request, view_id: str, params: SettledParams) -> HttpResponseBase:
+    if forest := forest_of(request, view_id, params.member):
+        return answer(whole_forest.settled_all(forest.view, forest.key, params.quiet_seconds, clock.now()))
     _, tree, key = tree_of(request, view_id, params.member)
     return answer(settled(tree, key, params.quiet_seconds, clock.now()), tree)
 

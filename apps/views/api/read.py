@@ -1,6 +1,6 @@
 """The V2 questions: views, tree, stats, search, metadata, blind spots, suspects."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpResponseBase
 from ninja import Field, Query
@@ -9,7 +9,7 @@ from apps.runtime import clock
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import NotFound
 from apps.views import access
-from apps.views.api.answers import answer, streamed, written
+from apps.views.api.answers import answer, over_members, streamed, written
 from apps.views.api.params import MAX_INTEGER, Moment, PagedPathParams, PageParams, PathParams, Request, Size, Text
 from apps.views.api.routing import router
 from apps.views.api.schemas import (
@@ -27,7 +27,7 @@ from apps.views.api.schemas import (
 from apps.views.forest import Best
 from apps.views.models import Tree, View
 from apps.views.ports import ports
-from apps.views.queries import forests, lookup, matching, scope, search, tree, views
+from apps.views.queries import forests, lookup, matching, scope, search, tree, views, whole_forest
 from apps.views.queries.blind_spots import blind_spots
 from apps.views.queries.stats import stats_answer
 from apps.views.queries.suspects import suspects
@@ -100,6 +100,21 @@ def tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, T
     return view, scope.complete_tree(view, member), key
 
 
+class Forest(NamedTuple):
+    """A whole forest, and the path that is asked of it."""
+
+    view: View
+    key: str
+
+
+def forest_of(request: Request, view_id: str, member: str | None) -> Forest | None:
+    """The forest that a request asks as a whole; None when it asks one tree. Raises what the edges render."""
+    view = access.readable_view(request.auth, view_id)
+    if member is not None or not scope.is_forest(view):
+        return None
+    return Forest(view, scope.requested_path(request.META.get("QUERY_STRING", "")))
+
+
 @router.get("", response={200: ViewsOut, **PROBLEMS}, summary="The views this key may read")
 async def list_views(request: Request) -> HttpResponseBase:
     """Views with their freshness."""
@@ -170,6 +185,9 @@ async def get_search(request: Request, view_id: str, params: Query[SearchParams]
 
 
 def _search(request: Request, view_id: str, params: SearchParams) -> HttpResponseBase:
+    if forest := forest_of(request, view_id, params.member):
+        page = whole_forest.search_all(forest.view, params.question(forest.key), params.cursor, params.limit, clock.now())
+        return over_members(page.entries, page)
     _, stored, key = tree_of(request, view_id, params.member)
     hits = search.search(stored, params.question(key), params.cursor, params.limit)
     return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
@@ -193,6 +211,9 @@ async def get_blind_spots(request: Request, view_id: str, params: Query[PagedPat
 
 
 def _blind_spots(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+    if forest := forest_of(request, view_id, params.member):
+        spots, listed = whole_forest.blind_spots_all(forest.view, forest.key, params.cursor, params.limit, clock.now())
+        return over_members(spots, listed)
     _, stored, key = tree_of(request, view_id, params.member)
     page = blind_spots(stored, key, params.cursor, params.limit)
     return answer(page, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
@@ -205,6 +226,9 @@ async def get_suspects(request: Request, view_id: str, params: Query[PagedPathPa
 
 
 def _suspects(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
+    if forest := forest_of(request, view_id, params.member):
+        listed = whole_forest.suspects_all(forest.view, forest.key, params.cursor, params.limit, clock.now())
+        return over_members(listed.entries, listed)
     _, stored, key = tree_of(request, view_id, params.member)
     page = suspects(stored, key, params.cursor, params.limit)
     return answer(page.entries, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)

@@ -26,6 +26,7 @@ class NodeOut(Schema):
     inode: int | None = None
     nlink: int | None = None
     unverified: bool = False
+    member: str | None = None
     audit_skipped: bool | None = None
     total_files: int | None = None
     total_directories: int | None = None
@@ -122,7 +123,7 @@ class BlindSpotsOut(Schema):
     modified: list[NodeOut]
     records: list[dict[str, Any]]
     next_cursor: str | None
-    as_of_seq: int
+    as_of_seq: int | None
 
 
 class SuspectOut(Schema):
@@ -132,6 +133,7 @@ class SuspectOut(Schema):
     suspect_until: float
     path_b64: str | None = None
     partial: bool = False
+    member: str | None = None
 
 
 class SuspectUpdate(Schema):
@@ -189,6 +191,7 @@ class ChangeOut(Schema):
     path_b64: str | None = None
     from_path: str | None = None
     from_path_b64: str | None = None
+    member: str | None = None
 
 
 class FeedOut(Schema):
@@ -201,6 +204,26 @@ class FeedOut(Schema):
     more: bool
     reset: bool
     reset_reason: str | None
+
+
+class MemberResetOut(Schema):
+    """A member of a forest whose tree has to be read anew."""
+
+    member: str
+    seq: int
+    reason: str
+
+
+class ForestFeedOut(Schema):
+    """Changes of all members behind `since`, in order for each; go on with `next_seq` (`pipe:seq,pipe:seq`)."""
+
+    view_id: str
+    since: str
+    next_seq: str
+    changes: list[ChangeOut]
+    more: bool
+    reset: bool
+    resets: list[MemberResetOut]
 
 
 class ReasonOut(Schema):
@@ -218,6 +241,18 @@ class SettledOut(Schema):
     quiet_seconds: float
     reasons: list[ReasonOut]
     evidence: dict[str, Any]
+    freshness: FreshnessOut
+
+
+class ForestSettledOut(Schema):
+    """The verdict over all members of a forest, and what each says."""
+
+    view_id: str
+    path: str
+    state: str
+    quiet_seconds: float
+    reasons: list[dict[str, str]]
+    members: list[dict[str, Any]]
     freshness: FreshnessOut
 
 

@@ -16,7 +16,10 @@ QUESTION = "blind-spots"
 
 
 class BlindSpots(msgspec.Struct):
-    """The open blind spots. Counts are of all; the lists hold one page. `records` says of each what, when and by which audit."""
+    """The open blind spots. Counts are of all; the lists hold one page. `records` says of each what, when and by which audit.
+
+    `as_of_seq`: None over a whole forest, whose members count each for itself.
+    """
 
     additions_count: int
     additions: list[Node | DirectoryNode]
@@ -26,7 +29,7 @@ class BlindSpots(msgspec.Struct):
     modified: list[Node | DirectoryNode]
     records: list[dict[str, Any]]
     next_cursor: str | None
-    as_of_seq: int
+    as_of_seq: int | None
 
 
 def blind_spots(tree: Tree, key: str, cursor_text: str | None, limit: int) -> BlindSpots:
@@ -36,7 +39,7 @@ def blind_spots(tree: Tree, key: str, cursor_text: str | None, limit: int) -> Bl
     after = int(cursor.position[0]) if cursor.position else 0
     found = list(spots.filter(pk__gt=after).order_by("pk")[: limit + 1])
     page = found[:limit]
-    counts: dict[str, int] = dict(spots.order_by().values_list("change").annotate(Sum("count")))
+    counts = counts_of(tree, key)
     nodes = nodes_at(tree, [spot.path for spot in page if spot.change != BlindSpot.Change.DELETED])
     return BlindSpots(
         additions_count=counts.get(BlindSpot.Change.ADDED, 0),
@@ -45,10 +48,16 @@ def blind_spots(tree: Tree, key: str, cursor_text: str | None, limit: int) -> Bl
         deletions=[paths.display(spot.path) for spot in page if spot.change == BlindSpot.Change.DELETED],
         modified_count=counts.get(BlindSpot.Change.MODIFIED, 0),
         modified=_of(page, BlindSpot.Change.MODIFIED, nodes),
-        records=[record(spot) for spot in page],
+        records=[{**record(spot), "member": tree.scope or None} for spot in page],
         next_cursor=cursors.after(cursor, str(page[-1].pk)).text() if len(found) > limit else None,
         as_of_seq=cursor.as_of_seq,
     )
+
+
+def counts_of(tree: Tree, key: str) -> dict[str, int]:
+    """How many changes of each kind are open at a path or below it; a kind without any is left out."""
+    spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
+    return dict(spots.order_by().values_list("change").annotate(Sum("count")))
 
 
 def record(spot: BlindSpot) -> dict[str, Any]:

@@ -13,7 +13,10 @@ BATCHES_PER_READ = 50
 
 
 class Change(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One change. `kind`: created, modified, deleted, moved (then `from_path`); a directory stands for all below it."""
+    """One change. `kind`: created, modified, deleted, moved (then `from_path`); a directory stands for all below it.
+
+    `member`: the pipe, in a forest.
+    """
 
     seq: int
     kind: str
@@ -27,6 +30,7 @@ class Change(msgspec.Struct, omit_defaults=True, kw_only=True):
     path_b64: str | None = None
     from_path: str | None = None
     from_path_b64: str | None = None
+    member: str | None = None
 
 
 class Feed(msgspec.Struct, kw_only=True):
@@ -65,7 +69,7 @@ def _read(tree: Tree, answer: Feed, key: str, limit: int) -> Feed:
                 return _reset(answer, seq, "the view was emptied or became complete anew")
             answer.next_seq = seq
             if _concerns(entry, key):
-                answer.changes.append(_change(seq, entry, batch))
+                answer.changes.append(_change(seq, entry, batch, tree.scope))
                 if len(answer.changes) == limit:
                     answer.more = seq < tree.change_seq
                     return answer
@@ -94,7 +98,7 @@ def _concerns(entry: list[Any], key: str) -> bool:
     return entry[2] and entry[0] in ("deleted", "moved") and any(paths.is_within(key, path) for path in touched)
 
 
-def _change(seq: int, entry: list[Any], batch: ChangeBatch) -> Change:
+def _change(seq: int, entry: list[Any], batch: ChangeBatch, scope: str) -> Change:
     kind, path, is_directory, size, mtime, rule, *rest = entry
     origin = rest[0] if rest else None
     return Change(
@@ -110,6 +114,7 @@ def _change(seq: int, entry: list[Any], batch: ChangeBatch) -> Change:
         rule=rulebook.tag(rule),
         from_path=None if origin is None else paths.display(origin),
         from_path_b64=None if origin is None else _raw(origin),
+        member=scope or None,
     )
 
 

@@ -40,16 +40,25 @@ def resume(text: str | None, tree: Tree, question: str) -> Cursor:
     """The cursor that a client sent, or the start. Raises Invalid when it is none of ours, Gone when the tree was reset since."""
     if not text:
         return start(tree, question)
-    try:
-        inner = _signer().unsign(text)
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(inner + "=" * (-len(inner) % 4)), type=Cursor)
-    except (BadSignature, binascii.Error, msgspec.DecodeError) as error:
-        raise Invalid("This cursor was not made by this server.", field="cursor", fix="Start again without a cursor.") from error
+    cursor = _read(text)
     if cursor.question != question:
         raise Invalid("This cursor belongs to another question.", field="cursor", fix="Send the same parameters with it.")
     if (cursor.tree, cursor.generation) != (tree.pk, tree.snapshot_complete_at):
         raise Gone("The view was reset since this cursor was made.", code="cursor_expired", fix="Start again without a cursor.")
     return cursor
+
+
+def tree_of(text: str) -> int:
+    """The tree whose position a cursor holds. Raises Invalid."""
+    return _read(text).tree
+
+
+def _read(text: str) -> Cursor:
+    try:
+        inner = _signer().unsign(text)
+        return msgspec.json.decode(base64.urlsafe_b64decode(inner + "=" * (-len(inner) % 4)), type=Cursor)
+    except (BadSignature, binascii.Error, msgspec.DecodeError) as error:
+        raise Invalid("This cursor was not made by this server.", field="cursor", fix="Start again without a cursor.") from error
 
 
 def _signer() -> Signer:

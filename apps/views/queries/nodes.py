@@ -19,6 +19,7 @@ class Node(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
     """One node. Times are Unix seconds, sizes bytes. Fields without a default are in every answer.
 
     `path_b64`: the raw bytes, when `path` is only a display form. `unverified`: an open gap covers it (R37).
+    `member`: the pipe id, in a forest.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Node(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
     inode: int | None = None
     nlink: int | None = None
     unverified: bool = False
+    member: str | None = None
 
 
 class DirectoryNode(Node, omit_defaults=True, gc=False, kw_only=True):
@@ -58,6 +60,7 @@ class Namer:
     def __init__(self, tree: Tree) -> None:
         self._names: dict[int, tuple[str | None, str | None]] = {}
         self._gaps = tuple(gap.path for gap in open_gaps(tree))
+        self._member = tree.scope or None
 
     def learn(self, rows: Iterable[sql.Row]) -> None:
         """Look up, at once, the sessions that these rows name (their last column)."""
@@ -97,6 +100,7 @@ class Namer:
             inode=None if inode is None else inode % _UNSIGNED_64,
             nlink=nlink,
             unverified=bool(self._gaps) and self._is_unverified(key),
+            member=self._member,
         )
 
     def directory(self, row: sql.Row) -> DirectoryNode:
@@ -123,6 +127,7 @@ class Namer:
             inode=None if inode is None else inode % _UNSIGNED_64,
             nlink=nlink,
             unverified=bool(self._gaps) and self._is_unverified(key),
+            member=self._member,
             audit_skipped=bool(flags & Flag.AUDIT_SKIPPED),
             total_files=files,
             total_directories=directories,

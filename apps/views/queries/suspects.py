@@ -9,12 +9,13 @@ from fustor_schema import paths
 
 
 class SuspectEntry(msgspec.Struct, omit_defaults=True):
-    """`suspect_until`: Unix seconds; not before this time can the node be settled."""
+    """`suspect_until`: Unix seconds; not before this time can the node be settled. `member`: the pipe, in a forest."""
 
     path: str
     suspect_until: float
     path_b64: str | None = None
     partial: bool = False
+    member: str | None = None
 
 
 class Suspects(msgspec.Struct):
@@ -32,14 +33,18 @@ def suspects(tree: Tree, key: str, cursor_text: str | None, limit: int) -> Suspe
     found = list(within(Suspect.objects.filter(tree=tree, path__gt=after), key).order_by("path")[: limit + 1])
     page = found[:limit]
     return Suspects(
-        [_entry(suspect) for suspect in page],
+        [_entry(suspect, tree.scope) for suspect in page],
         cursors.after(cursor, page[-1].path).text() if len(found) > limit else None,
         cursor.as_of_seq,
     )
 
 
-def _entry(suspect: Suspect) -> SuspectEntry:
+def _entry(suspect: Suspect, scope: str) -> SuspectEntry:
     escaped = paths.is_escaped(suspect.path)
     return SuspectEntry(
-        paths.display(suspect.path), suspect.until, paths.to_base64(suspect.path) if escaped else None, suspect.partial
+        paths.display(suspect.path),
+        suspect.until,
+        paths.to_base64(suspect.path) if escaped else None,
+        suspect.partial,
+        scope or None,
     )

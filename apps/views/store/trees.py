@@ -50,3 +50,13 @@ def save_progress(tree: Tree) -> None:
             tree.pk,
         ],
     )
+
+
+def nodes_elsewhere(tree: Tree) -> int:
+    """How many nodes the other trees of the tree's view hold."""
+    rows = query(
+        f"SELECT SUM(d.total_files + d.total_directories) FROM {tables.TREE} t JOIN {tables.DIRECTORY} d ON d.tree_id = t.id "
+        "WHERE t.view_id = %s AND t.id <> %s AND d.path = '/'",
+        [tree.view_id, tree.pk],
+    )
+    return int(rows[0][0] or 0)
