@@ -210,6 +210,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# for so long after a login or a confirmation nobody is asked again for the password before something grave
+FUSTOR_CONFIRM_MINUTES = env.int("FUSTOR_CONFIRM_MINUTES", default=10)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

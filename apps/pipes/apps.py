@@ -12,10 +12,14 @@ class PipesConfig(AppConfig):
 
     def ready(self) -> None:
         """Plug the roles into the pages, and persons as principals into apps.views, which may not import this app."""
+        from apps.pipes import logins
+        from apps.pipes.confirmation import ask
+        from apps.pipes.pages.people import refused
         from apps.pipes.permissions import allowed
         from apps.pipes.principals import PersonPrincipal
         from apps.runtime.console import install_check
         from apps.views.ports import ports
 
-        install_check(allowed)
+        install_check(allowed, refused, ask)
+        logins.listen()
         ports.person = PersonPrincipal

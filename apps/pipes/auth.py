@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from ninja.security.apikey import APIKeyHeader
 from ninja.utils import check_csrf
 
-from apps.pipes import keys
+from apps.pipes import confirmation, keys
 from apps.pipes.addresses import client_address
 from apps.pipes.models import KeyKind
 from apps.pipes.principals import KeyPrincipal, PersonPrincipal, Principal
@@ -83,7 +83,7 @@ class KeyAuth(APIKeyHeader):
             raise Unauthorized(keys.REFUSAL, fix=keys.FIX)
         if request.method not in SAFE_METHODS and check_csrf(request) is not None:
             raise Forbidden("The CSRF token is missing or wrong.", code="csrf", fix="Load the page again.")
-        return PersonPrincipal(request.user)
+        return PersonPrincipal(request.user, confirmed=confirmation.is_fresh(request))
 
 
 def _in_event_loop() -> bool:

@@ -29,6 +29,8 @@ class Verb(StrEnum):
 _VIEWER = frozenset({Verb.READ, Verb.SURVEY})
 _OPERATOR = _VIEWER | {Verb.RUN, Verb.CONTROL}
 TABLE: dict[Role, frozenset[Verb]] = {Role.VIEWER: _VIEWER, Role.OPERATOR: _OPERATOR, Role.ADMIN: frozenset(Verb)}
+# what a person confirms with a password or second factor, on pages and in the API
+CONFIRMED = frozenset({Verb.KEYS, Verb.RESET, Verb.PEOPLE})
 SCOPES = frozenset(Role.values) | frozenset(Verb)
 
 User = AbstractBaseUser | AnonymousUser

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 
-from apps.pipes import permissions
+from apps.pipes import confirmation, permissions
 from apps.pipes.models import ApiKey, KeyKind, Pipe, Role
 from apps.pipes.permissions import Verb
 from apps.views.models import View
@@ -45,6 +45,9 @@ class KeyPrincipal:
         """Whether it may reset this view and mark paths in it: management keys with that scope only."""
         return Verb.RESET in self.verbs and self.may_read(view)
 
+    def check_confirmed(self) -> None:
+        """A key needs no confirmation."""
+
     def readable_views(self) -> QuerySet[View]:
         """The views that it may read."""
         return View.objects.all() if self._reads_all else View.objects.filter(pk__in=self.view_ids)
@@ -70,6 +73,7 @@ class PersonPrincipal:
     """A person, known by a login session of the console."""
 
     user: AbstractBaseUser
+    confirmed: bool = False
 
     @property
     def name(self) -> str:
@@ -83,6 +87,11 @@ class PersonPrincipal:
     def may_administer(self, view: View) -> bool:
         """Whether the person may reset this view."""
         return permissions.allowed(self.user, Verb.RESET, view)
+
+    def check_confirmed(self) -> None:
+        """Raise Forbidden when the person has not confirmed lately who they are."""
+        if not self.confirmed:
+            raise confirmation.stale()
 
     def readable_views(self) -> QuerySet[View]:
         """The views that the person may look at."""

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.pipes.pages import configuration, enrol, keys, lists
+from apps.pipes.pages import account, configuration, enrol, keys, lists
 
 urlpatterns = [
+    path("confirm/", account.confirm, name="confirm"),
     path("receivers/", lists.receivers, name="receivers"),
     path("keys/", lists.keys, name="keys"),
     path("audit/", lists.audit_log, name="audit_log"),

@@ -28,6 +28,10 @@ class Principal(Protocol):
         """True when it may reset the view and feed its suspect list."""
         ...
 
+    def check_confirmed(self) -> None:
+        """Raise Forbidden when a person must confirm first who they are."""
+        ...
+
     def readable_views(self) -> QuerySet[View]:
         """Every view that `may_read` allows."""
         ...
@@ -46,6 +50,7 @@ def administered_view(principal: Principal, slug: str) -> View:
     view = _existing(slug)
     if not principal.may_administer(view):
         raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key that may reset this view.")
+    principal.check_confirmed()
     return view
 
 

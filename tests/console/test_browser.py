@@ -21,6 +21,7 @@ from apps.pipes.config import service
 from apps.pipes.config.export import export_text
 from apps.pipes.config.reading import Text, read
 from apps.pipes.config.service import Author
+from apps.pipes.confirmation import PROVEN_AT
 from apps.pipes.keys import ref_of
 from apps.pipes.models import Enrolment, Pipe
 from apps.pipes.services import pause_pipe
@@ -136,6 +137,7 @@ def _logged_in() -> str:
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    store[PROVEN_AT] = clock.now()
     store.save()
     assert store.session_key
     return store.session_key

@@ -5,8 +5,9 @@ from django.http import HttpRequest
 from apps.pipes import audit
 from apps.pipes.addresses import client_address
 from apps.pipes.audit import Actor
+from apps.pipes.auth import SAFE_METHODS
 from apps.pipes.config.service import Author
-from apps.pipes.permissions import Verb
+from apps.pipes.permissions import CONFIRMED, Verb
 from apps.pipes.principals import Principal
 from apps.runtime.problems import Forbidden
 
@@ -24,9 +25,14 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def allow(request: HttpRequest, verb: Verb, target: str = "") -> Actor:
-    """The actor, if its role or scopes hold the verb and it is not restricted to some views. Raises Forbidden (R50)."""
+    """The actor, if its role or scopes hold the verb and it is not restricted to some views. Raises Forbidden (R50).
+
+    A person must have confirmed lately who they are before changing what is in CONFIRMED.
+    """
     principal, actor = principal_of(request), actor_of(request)
     if principal.allows(verb) and principal.sees_everything:
+        if verb in CONFIRMED and request.method not in SAFE_METHODS:
+            principal.check_confirmed()
         return actor
     reason = f"needs {verb.value!r}" if principal.sees_everything else "is restricted to some views"
     audit.record_denied(actor, verb, target, reason)

@@ -49,7 +49,7 @@ class KeyForm(forms.Form):
 
 
 @require_http_methods(["GET", "POST"])
-@page(Verb.KEYS)
+@page(Verb.KEYS, confirm=True)
 def create(request: HttpRequest) -> HttpResponse:
     """`/keys/new/`: the form, and the only page that ever shows the secret."""
     form = KeyForm(request.POST or None)
@@ -72,7 +72,7 @@ def shown_once(request: HttpRequest, name: str, secret: str, kind: str) -> HttpR
 
 
 @require_POST
-@page(Verb.KEYS)
+@page(Verb.KEYS, confirm=True)
 def rotate(request: HttpRequest, ref: str) -> HttpResponse:
     """A new key in the place of an old one, which goes on for a day."""
     try:
@@ -84,7 +84,7 @@ def rotate(request: HttpRequest, ref: str) -> HttpResponse:
 
 
 @require_POST
-@page(Verb.KEYS)
+@page(Verb.KEYS, confirm=True)
 def revoke(request: HttpRequest, ref: str) -> HttpResponse:
     """Revoke a key for good; its sessions end."""
     try:
