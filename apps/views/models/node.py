@@ -94,6 +94,10 @@ class File(Metadata):
     name = models.TextField()
     kind = models.SmallIntegerField(choices=NodeKind, default=NodeKind.FILE)
 
+    class Meta:
+        # only names of files that have several: what `usage` counts once
+        indexes = (models.Index(fields=("inode",), condition=models.Q(nlink__gt=1), name="file_links"),)
+
 
 class OwnerTotal(models.Model):
     """Recursive files and bytes of one owner below one directory, for rows that carry `uid` (R47)."""

@@ -1,6 +1,7 @@
 """Who and how old: files and bytes below a path by owner (stored totals) and by age of the files (counted, in bounded work).
 
-`shared_bytes` count each name of a file with its share (size / nlink), so that all names together count once, as `du` counts.
+`bytes` count every name of a file; `unique_bytes` count a file once in the subtree, at its first name, however many names it has
+there (R36), as `du` does.
 """
 
 import time
@@ -63,12 +64,11 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
     cursor = cursors.resume(cursor_text, tree, cursors.question_of("usage", key))
     deadline = time.monotonic() + budget_seconds
     storage_now = watermark.logical_now(tree.clock, now)
-    counts = [[0, 0, 0.0] for _ in (*AGES, "older", "unknown")]
+    counts = [[0, 0, 0] for _ in (*AGES, "older", "unknown")]
     following: str | None = None
     for low, last in _slices(tree, key, cursor.position[0] if cursor.position else None):
-        for group, files, size, shared in _aged(tree, key, low, last, storage_now):
-            # PostgreSQL sums to decimals
-            counts[group] = [sum(pair) for pair in zip(counts[group], (files, int(size), float(shared)), strict=True)]
+        for group, *figures in _aged(tree, key, low, last, storage_now):
+            counts[group] = [have + int(more) for have, more in zip(counts[group], figures, strict=True)]
         if last is not None and time.monotonic() > deadline:
             following = cursors.after(cursor, last).text()
             break
@@ -82,11 +82,11 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
     }
 
 
-def _named(counts: list[list[float]]) -> list[dict[str, Any]]:
+def _named(counts: list[list[int]]) -> list[dict[str, Any]]:
     names = [f"under {name}" for name, _ in AGES] + [f"over {AGES[-1][0]}", "unknown"]
     return [
-        {"age": name, "files": int(files), "bytes": int(size), "shared_bytes": round(shared)}
-        for name, (files, size, shared) in zip(names, counts, strict=True)
+        {"age": name, "files": files, "bytes": size, "unique_bytes": unique}
+        for name, (files, size, unique) in zip(names, counts, strict=True)
     ]
 
 
@@ -104,17 +104,27 @@ def _slices(tree: Tree, key: str, behind: str | None) -> Iterator[tuple[str | No
         behind = row[0]
 
 
+# Whether the file of `f` has another name in the subtree before this one. A tree is one file system (agents stay on one unless they
+# are told otherwise), so the inode says it; the partial index `file_links` finds its names.
+_HAS_EARLIER_NAME = (
+    f"EXISTS (SELECT 1 FROM {sql.FILE} o CROSS JOIN {sql.DIRECTORY} e WHERE o.inode = f.inode AND o.nlink > 1 AND o.size = f.size "
+    "AND e.id = o.directory_id AND e.tree_id = %s AND e.path >= %s AND e.path < %s AND (e.path = %s OR e.path > %s) "
+    "AND (e.path, o.name) < (d.path, f.name))"
+)
+
+
 def _aged(tree: Tree, key: str, behind: str | None, last: str | None, storage_now: float) -> list[sql.Row]:
-    """(number of the age group, files, bytes, shared bytes) of the files in a slice of directories."""
+    """(number of the age group, files, bytes, unique bytes) of the files in a slice of directories."""
     groups = "".join(f"WHEN f.mtime > %s THEN {number} " for number in range(len(AGES)))
     group = f"CASE WHEN f.mtime IS NULL THEN {len(AGES) + 1} {groups}ELSE {len(AGES)} END"
     start = ("d.path >= %s", key) if behind is None else ("d.path > %s", behind)
     end = ("d.path < %s", sql.below(key)[1]) if last is None else ("d.path <= %s", last)
+    below = (key, sql.below(key)[1], key, sql.below(key)[0])
     # a sibling such as `/a-b` sorts between `/a` and `/a/`; it is not below `/a`
     inside = "(d.path = %s OR d.path > %s)"
     return sql.fetch(
-        f"SELECT {group} AS age, COUNT(*), SUM(f.size), SUM(CASE WHEN f.nlink > 1 THEN f.size * 1.0 / f.nlink ELSE f.size END) "
+        f"SELECT {group} AS age, COUNT(*), SUM(f.size), SUM(CASE WHEN f.nlink > 1 AND {_HAS_EARLIER_NAME} THEN 0 ELSE f.size END) "
         f"FROM {sql.DIRECTORY} d CROSS JOIN {sql.FILE} f "
         f"WHERE f.directory_id = d.id AND d.tree_id = %s AND {start[0]} AND {end[0]} AND {inside} GROUP BY age",
-        (*(storage_now - seconds for _, seconds in AGES), tree.pk, start[1], end[1], key, sql.below(key)[0]),
+        (*(storage_now - seconds for _, seconds in AGES), tree.pk, *below, tree.pk, start[1], end[1], key, below[-1]),
     )
