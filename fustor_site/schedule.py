@@ -23,5 +23,6 @@ BEAT = {
         ("views.index_names", 5.0),
         ("views.trim", 3600.0),
         ("pipes.write_down_key_use", 60.0),
+        ("pipes.advance_rollouts", 2.0),
     )
 }

@@ -3,9 +3,16 @@
 from celery import shared_task
 
 from apps.pipes import usage
+from apps.pipes.rollouts import service as rollouts
 
 
 @shared_task(name="pipes.write_down_key_use")
 def write_down_key_use() -> None:
     """Keep `last_used_at` of keys within a minute of the truth."""
     usage.write_down()
+
+
+@shared_task(name="pipes.advance_rollouts")
+def advance_rollouts() -> None:
+    """Watch what agents report of a rollout, send its next wave, halt it: every other second."""
+    rollouts.advance_all()

@@ -1,14 +1,12 @@
 """Revisions: every change is kept, two can be compared, an old one restored; drafts; what agents should run."""
 
-import msgspec
 import pytest
 
 from apps.pipes import agents, keys, services
 from apps.pipes.audit import Actor
 from apps.pipes.config import history, service
 from apps.pipes.config.plan import Action
-from apps.pipes.config.render import render
-from apps.pipes.models import Agent, ApiKey, AuditEntry, Draft, Pipe, Revision
+from apps.pipes.models import Agent, ApiKey, AuditEntry, Pipe, Revision
 from apps.runtime.problems import Conflict, Invalid, NotFound
 from apps.views.models import View
 from tests.pipes.conftest import load
@@ -100,29 +98,6 @@ def test_the_difference_of_two_revisions_names_fields() -> None:
     assert len(history.difference(0, first).of(Action.CREATE)) == 4
     with pytest.raises(NotFound):
         history.difference(first, 10_000)
-
-
-def test_a_draft_gathers_edits_into_one_revision() -> None:
-    draft = history.fresh_draft("anna")
-    document = render()
-    views = document.views | {"gamma": msgspec.structs.replace(document.views["beta"], name="Gamma")}
-    pipes = {"one": msgspec.structs.replace(document.pipes["one"], views=("alpha", "gamma"))}
-    draft = history.save_draft("anna", msgspec.structs.replace(document, views=views, pipes=pipes), draft.base)
-    assert history.review(draft).summary() == "1 create, 1 update, 3 unchanged"
-    assert not View.objects.filter(slug="gamma").exists(), "a draft changes nothing"
-    before = Revision.objects.count()
-    history.apply_draft(draft, ANNA)
-    assert Revision.objects.count() == before + 1
-    assert not Draft.objects.exists()
-    assert {view.slug for view in Pipe.objects.get().views.all()} == {"alpha", "gamma"}
-
-
-def test_a_draft_on_an_old_revision_is_refused_and_stays() -> None:
-    draft = history.fresh_draft("anna")
-    services.put_object("views", "gamma", {}, service.Author("ben"))
-    with pytest.raises(Conflict):
-        history.apply_draft(draft, ANNA)
-    assert history.draft_of("anna") == draft
 
 
 def test_deleting_what_is_still_used_is_refused_with_the_place() -> None:

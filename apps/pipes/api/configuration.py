@@ -8,7 +8,7 @@ from ninja import Router
 
 from apps.pipes import drivers
 from apps.pipes.api.guard import allow, author
-from apps.pipes.api.schemas import ImportIn, PlanOut, plan_out
+from apps.pipes.api.schemas import ImportIn, PlanOut, plan_out, terms_of
 from apps.pipes.config import service
 from apps.pipes.config.document import to_plain
 from apps.pipes.config.export import export_text
@@ -51,7 +51,7 @@ def import_configuration(request: HttpRequest, body: ImportIn) -> PlanOut:
     who = author(request, Verb.CONFIGURE, "configuration", body.message)
     reading = _read(body)
     wanted = service.Wanted(reading.document, reading.secrets, replace=body.replace)
-    plan, revision = service.change(wanted, who, expected=body.expected)
+    plan, revision = service.change(wanted, who, expected=body.expected, terms=terms_of(body.rollout))
     return plan_out(plan, revision, [str(notice) for notice in reading.notices])
 
 

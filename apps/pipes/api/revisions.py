@@ -1,19 +1,15 @@
-"""History of the configuration and drafts."""
+"""History of the configuration."""
 
 from typing import Any
 
-import msgspec
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from apps.pipes.api.guard import allow, author
 from apps.pipes.api.schemas import Change, PlanOut, RevisionOut, plan_out, revision_out
 from apps.pipes.config import history
-from apps.pipes.config.document import Document, from_plain
-from apps.pipes.models import Draft, Revision
+from apps.pipes.models import Revision
 from apps.pipes.permissions import Verb
-from apps.runtime.problems import Invalid
-from apps.runtime.shape import reason_and_place
 
 router = Router()
 
@@ -29,13 +25,6 @@ class Against(Schema):
     """The revision to compare with."""
 
     against: int | None = Field(None, ge=0)
-
-
-class DraftIn(Schema):
-    """The whole wanted document, and the revision that it was made on."""
-
-    document: dict[str, Any]
-    base: int = Field(..., ge=0)
 
 
 @router.get("/revisions", response=list[RevisionOut], summary="History of the configuration")
@@ -70,47 +59,3 @@ def restore_revision(request: HttpRequest, number: int, body: Change) -> PlanOut
     """As a new revision, through the same checks as any change."""
     who = author(request, Verb.CONFIGURE, f"revisions.{number}", body.message or f"Restore revision {number}")
     return plan_out(*history.restore(number, who, expected=body.expected))
-
-
-@router.get("/draft", summary="My draft")
-def get_draft(request: HttpRequest) -> dict[str, Any]:
-    """404 when there is none."""
-    actor = allow(request, Verb.CONFIGURE, "draft")
-    return _draft_out(history.draft_of(actor.name))
-
-
-@router.put("/draft", summary="Save my draft")
-def put_draft(request: HttpRequest, body: DraftIn) -> dict[str, Any]:
-    """Kept unchecked as far as it is a document at all; `review` says what is wrong with it."""
-    actor = allow(request, Verb.CONFIGURE, "draft")
-    try:
-        document = from_plain(body.document, Document)
-    except msgspec.ValidationError as error:
-        reason, place = reason_and_place(error)
-        raise Invalid(reason, field=f"document.{place}" if place else "document") from error
-    return _draft_out(history.save_draft(actor.name, document, body.base))
-
-
-@router.get("/draft/review", response=PlanOut, summary="What applying my draft would do")
-def review_draft(request: HttpRequest) -> PlanOut:
-    """422 lists every fault."""
-    actor = allow(request, Verb.CONFIGURE, "draft")
-    return plan_out(history.review(history.draft_of(actor.name)))
-
-
-@router.post("/draft/apply", response=PlanOut, summary="Apply my draft as one revision")
-def apply_draft(request: HttpRequest, body: Change) -> PlanOut:
-    """409 when the configuration changed since the draft's base; the draft stays."""
-    who = author(request, Verb.CONFIGURE, "draft", body.message)
-    return plan_out(*history.apply_draft(history.draft_of(who.name), who))
-
-
-@router.delete("/draft", response={204: None}, summary="Throw my draft away")
-def discard_draft(request: HttpRequest) -> tuple[int, None]:
-    """Nothing to discard is fine."""
-    Draft.objects.filter(author=allow(request, Verb.CONFIGURE, "draft").name).delete()
-    return 204, None
-
-
-def _draft_out(draft: Draft) -> dict[str, Any]:
-    return {"base": draft.base, "document": draft.document, "updated_at": draft.updated_at.isoformat()}

@@ -6,6 +6,7 @@ from ninja import Field, Schema
 
 from apps.pipes.config.plan import Action, Plan
 from apps.pipes.models import Revision
+from apps.pipes.rollouts.waves import LONGEST_SECONDS, Terms, parse_waves
 
 
 class StepOut(Schema):
@@ -24,6 +25,7 @@ class PlanOut(Schema):
     revision: int | None
     steps: list[StepOut]
     notices: list[str]
+    effect: dict[str, Any] | None = None
 
 
 class RevisionOut(Schema):
@@ -51,6 +53,15 @@ class Paging(Schema):
     offset: int = Field(0, ge=0)
 
 
+class RolloutIn(Schema):
+    """Waves in order, each `site=north, rack=7` or `10%`; agents of none come last. See docs/configuration.md."""
+
+    waves: list[str] = Field(..., min_length=1, max_length=20)
+    tolerated: int = Field(0, ge=0)
+    patience_seconds: float = Field(600.0, ge=0, le=LONGEST_SECONDS)
+    pause_seconds: float = Field(60.0, ge=0, le=LONGEST_SECONDS)
+
+
 class FileIn(Schema):
     """One YAML text with the name of the file it came from."""
 
@@ -64,6 +75,7 @@ class ImportIn(Change):
     files: list[FileIn] = Field(..., min_length=1, max_length=500)
     replace: bool = False
     agent_id: str = Field("", max_length=100)
+    rollout: RolloutIn | None = None
 
 
 class ObjectIn(Change):
@@ -72,8 +84,17 @@ class ObjectIn(Change):
     fields: dict[str, Any]
 
 
-def plan_out(plan: Plan, revision: Revision | None = None, notices: list[str] | None = None) -> PlanOut:
-    """A plan as an answer; objects that stay as they are are counted in the summary only."""
+def terms_of(body: RolloutIn | None) -> Terms | None:
+    """The terms of a rollout; None: everywhere at once. Raises Invalid naming the wave."""
+    if body is None:
+        return None
+    return Terms(parse_waves("\n".join(body.waves)), body.tolerated, body.patience_seconds, body.pause_seconds)
+
+
+def plan_out(
+    plan: Plan, revision: Revision | None = None, notices: list[str] | None = None, effect: dict[str, Any] | None = None
+) -> PlanOut:
+    """A plan as an answer; objects that stay as they are are counted in the summary only. `effect`: who notices."""
     steps = [
         StepOut(
             kind=step.kind,
@@ -84,7 +105,8 @@ def plan_out(plan: Plan, revision: Revision | None = None, notices: list[str] | 
         for step in plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
     ]
     told = [*(notices or []), *(str(notice) for notice in plan.notices)]
-    return PlanOut(summary=plan.summary(), revision=revision.number if revision else None, steps=steps, notices=told)
+    number = revision.number if revision else None
+    return PlanOut(summary=plan.summary(), revision=number, steps=steps, notices=told, effect=effect)
 
 
 def revision_out(revision: Revision) -> RevisionOut:

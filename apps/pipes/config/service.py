@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
 
-from apps.pipes import agents, audit
+from apps.pipes import audit
 from apps.pipes.config.apply import apply, fill_in
 from apps.pipes.config.canonical import canonical
 from apps.pipes.config.check import faults_of
@@ -18,6 +18,8 @@ from apps.pipes.config.plan import Action, Plan, compare, listed_refs, merge, wi
 from apps.pipes.config.render import render
 from apps.pipes.hashing import Fingerprint
 from apps.pipes.models import ApiKey, Revision
+from apps.pipes.rollouts import spread
+from apps.pipes.rollouts.waves import Terms
 from apps.runtime import clock, hints
 from apps.runtime.problems import Conflict
 
@@ -61,12 +63,20 @@ def preview(wanted: Wanted) -> Plan:
 
 @transaction.atomic
 def change(
-    wanted: Wanted, author: Author, *, expected: int | None = None, restores: Revision | None = None
+    wanted: Wanted,
+    author: Author,
+    *,
+    expected: int | None = None,
+    restores: Revision | None = None,
+    terms: Terms | None = None,
 ) -> tuple[Plan, Revision | None]:
     """Apply what is wanted as one revision, all or nothing; no revision when nothing changes.
 
-    `expected` is the number of the revision that the author saw; Conflict (409) when there is a newer one.
+    `expected` is the number of the revision that the author saw; Conflict (409) when there is a newer one. With `terms` the
+    agents that it concerns get it in waves; Conflict when it would overtake a rollout that goes on.
     """
+    if terms is not None:
+        terms.check()
     _serialise()
     _check_expected(expected)
     plan = preview(wanted)
@@ -74,9 +84,10 @@ def change(
     if not plan.changes_anything:
         return plan, None
     before = render()
+    spread.check_room(before, plan.result, terms)
     apply(plan, wanted.secrets)
     revision = _keep(author, _summary(plan), restores)
-    agents.desire(before, plan.result, revision.number)
+    spread.spread(before, plan.result, revision, terms)
     _log(plan, author, revision)
     hints.changed("fleet")
     return plan, revision

@@ -3,8 +3,10 @@
 from apps.pipes.models.access import UNSET, ApiKey, Enrolment, EnrolmentToken, KeyKind, Person, Role
 from apps.pipes.models.configured import Agent, AgentPipe, Configured, Pipe, PipeView, Receiver, Sender, Source
 from apps.pipes.models.history import AuditEntry, Draft, LegacyUse, Revision
+from apps.pipes.models.rollouts import OPEN_STATES, MemberState, Rollout, RolloutMember, RolloutState
 
 __all__ = [
+    "OPEN_STATES",
     "UNSET",
     "Agent",
     "AgentPipe",
@@ -16,12 +18,16 @@ __all__ = [
     "EnrolmentToken",
     "KeyKind",
     "LegacyUse",
+    "MemberState",
     "Person",
     "Pipe",
     "PipeView",
     "Receiver",
     "Revision",
     "Role",
+    "Rollout",
+    "RolloutMember",
+    "RolloutState",
     "Sender",
     "Source",
 ]

@@ -3,13 +3,14 @@
 Called by services.heartbeats (delivery, acknowledgement), services.delivery (jobs) and the console (reload_config and the like).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from apps.pipes.models import Agent
 from apps.runtime import hints
 from apps.runtime.clock import now_datetime
 from apps.runtime.problems import Busy, Conflict, Invalid
@@ -61,6 +62,22 @@ def send(session: Session, type_: str, parameters: dict[str, Any], *, actor: str
     )
     _hint(session)
     return command
+
+
+def reload_agents(agents: Collection[str]) -> None:
+    """Have enrolled agents fetch their configuration, each by one live session; who is not connected asks by itself later."""
+    enrolled = Agent.objects.filter(slug__in=agents, enrolled_at__isnull=False).values("slug")
+    live = Session.objects.filter(agent_name__in=enrolled, ended_at__isnull=True).order_by("number")
+    told_already = Command.objects.filter(type="reload_config", state=Job.State.QUEUED, session__in=live)
+    told = set(told_already.values_list("session__agent_name", flat=True))
+    by_agent = {session.agent_name: session for session in live if session.agent_name not in told}
+    moment = now_datetime()
+    Command.objects.bulk_create(
+        Command(session=session, type="reload_config", actor="configuration", created_at=moment, deadline=moment + LIFE)
+        for session in by_agent.values()
+    )
+    for session in by_agent.values():
+        _hint(session)
 
 
 def _check_sendable(session: Session, type_: str) -> None:

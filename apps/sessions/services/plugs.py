@@ -3,9 +3,11 @@ revoked keys' sessions for apps.pipes. Connected when Django starts."""
 
 from collections.abc import Collection, Mapping
 
-from apps.pipes.ports import when_keys_revoked
+from django.db.models import Q
+
+from apps.pipes.ports import when_agents_wanted, when_keys_revoked, when_sessions_counted
 from apps.sessions.models import Session
-from apps.sessions.services import liveness, scans, sessions
+from apps.sessions.services import commands, liveness, scans, sessions
 from apps.views.ports import SessionLabel, ports
 
 
@@ -16,6 +18,8 @@ def connect() -> None:
     ports.session_labels = session_labels
     ports.watched_until = watched_until
     when_keys_revoked(sessions.end_of_keys)
+    when_agents_wanted(commands.reload_agents)
+    when_sessions_counted(count_live)
 
 
 def watched_until(session: int) -> float | None:
@@ -31,3 +35,8 @@ def session_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
         session.number: SessionLabel(session.agent_name, session.source_uri, session.task_id, session.masked_id)
         for session in found.only("number", "id", "agent_name", "source_uri", "task_id")
     }
+
+
+def count_live(pipes: Collection[str], keys: Collection[str]) -> int:
+    """Live sessions of these pipes (ids) or these keys (references)."""
+    return Session.objects.filter(Q(pipe__slug__in=pipes) | Q(key__ref__in=keys), ended_at__isnull=True).count()
