@@ -24,13 +24,18 @@ class Stream:
         metadata: dict[str, Any] | None = None,
         epoch: int = 0,
         audit_id: str | None = None,
+        ahead: int = 0,
     ) -> bytes:
-        """The body of the next batch. The same batch sent again must be the same bytes: keep them until it is acknowledged."""
+        """The body of the next batch, or of the one so many `ahead` of it. The same batch sent again must be the same bytes: keep
+        them until it is acknowledged."""
         head: dict[str, Any] = {"session_id": self.session_id, "source_type": source_type, "is_end": is_end}
         if metadata:
             head["metadata"] = metadata
         if self.protocol >= 3:
-            head |= {"seq": self.next_seq, "stream": self.stream, "sent_at": clock.monotonic_ms()}
+            head |= {"seq": self.next_seq + ahead, "stream": self.stream}
+            if not ahead:
+                # one made ahead waits for its turn: its age would pass for a slow network
+                head["sent_at"] = clock.monotonic_ms()
             if epoch:
                 head["epoch"] = epoch
             if audit_id:

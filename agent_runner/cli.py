@@ -25,10 +25,6 @@ OPTIONAL_COMMANDS = ("update_config",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0 good, 1 failed, 2 used wrongly."""
     options = _parser().parse_args(arguments)
-    if options.command == "job":
-        from agent_runner import job_process
-
-        return job_process.main()
     log.setup(options.log_format, options.log_level)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -63,8 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(show)
     show.set_defaults(run=_config)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
-    # started by the agent itself for each scan; not for people
-    commands.add_parser("job")
     return parser
 
 

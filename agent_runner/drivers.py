@@ -84,6 +84,13 @@ class PushAnswer(msgspec.Struct):
     audit: dict[str, Any] | None = None
 
 
+class Packed(msgspec.Struct, frozen=True):
+    """A batch as it travels. `encoding`: what its content was compressed with, empty for nothing."""
+
+    content: bytes
+    encoding: str = ""
+
+
 class Lease(msgspec.Struct):
     """One job, leased to this process."""
 
@@ -120,8 +127,11 @@ class Sender(Protocol):
     async def close_session(self, session_id: str) -> None:
         """Ends it."""
 
-    async def push(self, session_id: str, body: bytes) -> PushAnswer:
-        """Sends one encoded batch. Returns once it is committed."""
+    def pack(self, body: bytes) -> Packed:
+        """Makes one encoded batch ready to travel; may be done while another one is on its way."""
+
+    async def push(self, session_id: str, batch: Packed) -> PushAnswer:
+        """Sends one batch. Returns once it is committed."""
 
     async def lease_job(self, job_id: str, session_id: str, worker: str) -> Lease | None:
         """Leases a job; None when somebody else has it or it is finished."""

@@ -16,7 +16,8 @@ from agent_runner import log
 from agent_runner.drivers import Lease, Sender, make_sender
 from agent_runner.error_recovery import Recovery
 from agent_runner.phases import audit, on_demand, sentinel, snapshot
-from agent_runner.phases.scan import Counts, JobContext, ScanJob
+from agent_runner.phases.counts import Counts
+from agent_runner.phases.scan import JobContext, ScanJob
 from agent_runner.problems import AgentProblem, Busy, Refused, SenderProblem, Unreachable
 from fustor_schema.sources import SourceType
 

@@ -219,9 +219,8 @@ class AgentPipe:
         assert self._grant is not None, "commands come with a session"
         metadata = {"filename": str(command.get("filename") or "agent.yaml"), "config_yaml": self._host.config_yaml()}
         stream = Stream(self._grant.session_id, protocol=self._grant.protocol, stream=f"config-{command.get('id', '')}")
-        await self._sender.push(
-            self._grant.session_id, stream.batch([], source_type=SourceType.CONFIG_REPORT.value, metadata=metadata)
-        )
+        body = stream.batch([], source_type=SourceType.CONFIG_REPORT.value, metadata=metadata)
+        await self._sender.push(self._grant.session_id, self._sender.pack(body))
         return {}
 
     async def _start_job(self, command: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from agent_runner import log
-from agent_runner.drivers import PushAnswer, Sender
+from agent_runner.drivers import Packed, PushAnswer, Sender
 from agent_runner.error_recovery import Recovery
 from agent_runner.problems import Busy, Unreachable
 
@@ -12,7 +12,7 @@ _log = log.get("pushing")
 
 
 async def push_until_committed(
-    sender: Sender, session_id: str, body: bytes, recovery: Recovery, waiting: Callable[[str], None] | None = None
+    sender: Sender, session_id: str, batch: Packed, recovery: Recovery, waiting: Callable[[str], None] | None = None
 ) -> PushAnswer:
     """Sends a batch again and again until the server has committed it: the same bytes each time, so it counts once (R1, R31).
 
@@ -20,7 +20,7 @@ async def push_until_committed(
     """
     while True:
         try:
-            answer = await sender.push(session_id, body)
+            answer = await sender.push(session_id, batch)
         except Busy as problem:
             pause, reason = problem.retry_after, str(problem)
         except Unreachable as problem:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from agent_runner import log
 from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
+from agent_runner.job_process import environment
 
 BROKER_VARIABLE = "FUSTOR_AGENT_BROKER_URL"
 QUEUE_VARIABLE = "FUSTOR_AGENT_QUEUE"
@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(self, broker_url: str, agent_id: str, home: Home, log_format: str) -> None:
         self._environment = {
-            **os.environ,
+            **environment(),
             BROKER_VARIABLE: broker_url,
             QUEUE_VARIABLE: queue_name(agent_id),
             LOG_VARIABLE: log_format,

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ sys.path.insert(0, str(REPOSITORY))
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
+from bench._agent import running_agent
 from bench.scan import make_tree
 from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import World, server_database
@@ -54,17 +54,12 @@ def one_change(reader: httpx.Client, tree: Path, number: int) -> float:
 def measure(server: RunningServer, tree: Path, options: argparse.Namespace) -> dict[str, float]:
     """The numbers of one run."""
     world = World(server)
-    command = [sys.executable, "-m", "agent_runner", "run", "--server", server.url, "--watch", str(tree), "--agent-id", "bench"]
-    with tempfile.TemporaryDirectory(prefix="fustor-bench-") as home:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "FUSTOR_AGENT_HOME": home, "FUSTOR_AGENT_KEY": world.key}
-        agent = subprocess.Popen(command, env=environment, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-        try:
+    try:
+        with running_agent(world, tree):
             scanned = wait_complete(world.reader.http, options.files)
             times = sorted(one_change(world.reader.http, tree, number) for number in range(options.changes))
-        finally:
-            agent.terminate()
-            agent.wait(10)
-            world.close()
+    finally:
+        world.close()
     return {
         "files": options.files,
         "scan_and_commit_per_second": round(options.files / scanned),

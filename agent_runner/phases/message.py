@@ -93,9 +93,10 @@ class MessagePhase:
 
     async def _send(self, events: list[Event]) -> None:
         body = self._stream.batch([self._encode(event) for event in events], source_type=SourceType.MESSAGE.value)
+        packed = self._sender.pack(body)
         started = time.monotonic()
         try:
-            await push_until_committed(self._sender, self._stream.session_id, body, self._recovery, self._note_waiting)
+            await push_until_committed(self._sender, self._stream.session_id, packed, self._recovery, self._note_waiting)
         except TooLarge:
             self._halve(events)
             return

@@ -3,16 +3,18 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from agent_runner.batches import BatchSize, Stream
 from agent_runner.config import FieldMapping, SenderConfig, SourceConfig
-from agent_runner.drivers import Lease, PushAnswer, Sender
+from agent_runner.drivers import Lease, Packed, PushAnswer, Sender
 from agent_runner.error_recovery import Recovery
+from agent_runner.phases.counts import Counts
 from agent_runner.problems import SourceLost, TooLarge
 from agent_runner.pushing import push_until_committed
 from agent_runner.sources.fs import frames, identity, settings
@@ -36,62 +38,6 @@ class JobContext(msgspec.Struct, frozen=True):
     root_id: str
     fields_mapping: list[FieldMapping] = []
     epoch: int = 0
-
-
-@dataclass
-class Counts:
-    """How far a scan is, and what it found."""
-
-    files: int = 0
-    directories: int = 0
-    rows: int = 0
-    batches: int = 0
-    applied: int = 0
-    rejected: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    current: bytes = b"/"
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def found(self) -> int:
-        """Entries so far."""
-        return self.files + self.directories
-
-    def take(self, frame: frames.Listed) -> None:
-        """Adds one frame."""
-        self.files += frame.files
-        self.directories += frame.directories
-        self.rows += frame.rows
-        self.current = frame.current or self.current
-        for reason, count in frame.errors.items():
-            self.errors[reason] = self.errors.get(reason, 0) + count
-
-    def progress(self) -> dict[str, Any]:
-        """The body of a progress report."""
-        seconds = max(0.001, time.monotonic() - self.started)
-        return {
-            "found": self.found,
-            "per_second": round(self.found / seconds, 1),
-            "depth": self.current.count(b"/") if self.current != b"/" else 0,
-            "directory": self.current.decode("utf-8", "backslashreplace"),
-        }
-
-    def manifest(self) -> dict[str, int]:
-        """What an audit claims to have sent, its last batch included (R10)."""
-        return {
-            "batches": self.batches + 1,
-            "rows": self.rows,
-            "directories": self.directories,
-            "errors": sum(self.errors.values()),
-        }
-
-    def summary(self) -> dict[str, Any]:
-        """The counts of the job's result."""
-        fields = ("files", "directories", "rows", "batches", "applied", "rejected")
-        return {name: getattr(self, name) for name in fields} | {
-            "errors": self.errors,
-            "seconds": round(time.monotonic() - self.started, 3),
-        }
 
 
 class ScanJob:
@@ -159,31 +105,51 @@ class ScanJob:
     async def send_all(
         self, found: AsyncIterator[frames.Listed], committed: Callable[[list[frames.Closed]], None] | None = None
     ) -> None:
-        """Sends every frame, several to a batch, none before the one ahead is committed. `committed` is told which directories
-        were closed in what the server has now. Raises SenderProblem."""
-        pending = frames.Listed()
-        since = time.monotonic()
+        """Sends every frame, several to a batch, none before the one ahead is committed; meanwhile the next one is made ready.
+        `committed` is told which directories were closed in what the server has now. Raises SenderProblem."""
+        sending: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(self._batches(found)) as batches:
+                async for frame in batches:
+                    prepared = self._prepare(frame.events, ahead=0 if sending is None else 1)
+                    if sending is not None:
+                        await sending
+                    sending = asyncio.create_task(self._send_frame(frame, prepared, committed))
+            if sending is not None:
+                await sending
+        finally:
+            if sending is not None and not sending.done():
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+    async def _batches(self, found: AsyncIterator[frames.Listed]) -> AsyncGenerator[frames.Listed]:
+        """The frames, put together to batches of the size that the server likes now, or of what came in BATCH_SECONDS."""
+        pending, since = frames.Listed(), time.monotonic()
         async for frame in found:
             self.counts.take(frame)
             pending.events.extend(frame.events)
             pending.closed.extend(frame.closed)
             pending.rows += frame.rows
             if pending.rows >= self._size.rows or time.monotonic() - since > BATCH_SECONDS:
-                await self._send_frame(pending, committed)
+                yield pending
                 pending, since = frames.Listed(), time.monotonic()
         if pending.events:
-            await self._send_frame(pending, committed)
+            yield pending
 
-    async def _send_frame(self, frame: frames.Listed, committed: Callable[[list[frames.Closed]], None] | None) -> None:
-        await self.send(frame.events, frame.rows)
+    async def _send_frame(
+        self, frame: frames.Listed, prepared: "_Prepared", committed: Callable[[list[frames.Closed]], None] | None
+    ) -> None:
+        await self.send(frame.events, frame.rows, prepared)
         if committed is not None:
             committed(frame.closed)
 
-    async def send(self, events: Sequence[bytes], rows: int) -> None:
+    async def send(self, events: Sequence[bytes], rows: int, prepared: "_Prepared | None" = None) -> None:
         """Sends one batch, in halves when the receiver finds it too large."""
+        if prepared is None or prepared.seq != self._stream.next_seq:
+            prepared = self._prepare(events)
         started = time.monotonic()
         try:
-            await self._commit(self._stream.batch(events, **self._labels()))
+            await self._commit(prepared.batch)
         except TooLarge:
             if len(events) < 2:
                 raise
@@ -194,25 +160,38 @@ class ScanJob:
             return
         self._size.answered(rows, time.monotonic() - started)
 
+    def _prepare(self, events: Sequence[bytes], ahead: int = 0) -> "_Prepared":
+        body = self._stream.batch(events, ahead=ahead, **self._labels())
+        return _Prepared(self._stream.next_seq + ahead, self.sender.pack(body))
+
     async def end(self, metadata: dict[str, Any] | None = None) -> PushAnswer:
         """Sends the in-band end marker, behind the last row (R10)."""
-        return await self._commit(self._stream.batch([], is_end=True, metadata=metadata, **self._labels()))
+        return await self._commit(self.sender.pack(self._stream.batch([], is_end=True, metadata=metadata, **self._labels())))
 
     async def complete(self) -> None:
         """Tells that an on-demand scan is done: its rows are committed."""
         metadata = {"scan_path": self.lease.path, "job_id": self.lease.job_id}
-        await self._commit(self._stream.batch([], source_type=SourceType.JOB_COMPLETE.value, metadata=metadata, epoch=self.epoch))
+        body = self._stream.batch([], source_type=SourceType.JOB_COMPLETE.value, metadata=metadata, epoch=self.epoch)
+        await self._commit(self.sender.pack(body))
 
     def _labels(self) -> dict[str, Any]:
         return {"source_type": self.source_type.value, "epoch": self.epoch, "audit_id": self.lease.audit_id}
 
-    async def _commit(self, body: bytes) -> PushAnswer:
-        answer = await push_until_committed(self.sender, self.session_id, body, self._recovery)
+    async def _commit(self, batch: Packed) -> PushAnswer:
+        answer = await push_until_committed(self.sender, self.session_id, batch, self._recovery)
         self._stream.acknowledged()
         self.counts.batches += 1
         self.counts.applied += answer.applied
         self.counts.rejected += len(answer.rejected)
         return answer
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch that only waits for its turn. It is good for one number in the stream only."""
+
+    seq: int
+    batch: Packed
 
 
 def stream_name(lease: Lease) -> str:

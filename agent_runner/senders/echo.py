@@ -6,7 +6,7 @@ from typing import Any, TextIO
 import msgspec
 
 from agent_runner.config import SenderConfig
-from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, PushAnswer, Renewal
+from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, Packed, PushAnswer, Renewal
 
 
 class EchoSender:
@@ -30,9 +30,13 @@ class EchoSender:
     async def close_session(self, session_id: str) -> None:
         """Nothing to end."""
 
-    async def push(self, session_id: str, body: bytes) -> PushAnswer:
+    def pack(self, body: bytes) -> Packed:
+        """Nothing is compressed: people read it."""
+        return Packed(body)
+
+    async def push(self, session_id: str, batch: Packed) -> PushAnswer:
         """Prints the batch."""
-        print(body.decode(), file=self._print_to, flush=True)
+        print(batch.content.decode(), file=self._print_to, flush=True)
         return PushAnswer(committed_seq=None)
 
     async def lease_job(self, job_id: str, session_id: str, worker: str) -> Lease | None:

@@ -1,6 +1,7 @@
 """Sender driver `http`: the wire protocol over HTTP/1.1, keep-alive. Control calls and batches use connections of their own."""
 
 import gzip
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -8,7 +9,7 @@ import msgspec
 import zstandard
 
 from agent_runner.config import SenderConfig
-from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, PushAnswer, Renewal
+from agent_runner.drivers import Grant, HeartbeatAnswer, Lease, Packed, PushAnswer, Renewal
 from agent_runner.problems import (
     Busy,
     ConfigProblem,
@@ -69,25 +70,25 @@ class HttpSender:
         """`DELETE /session/{id}`."""
         await self.call("DELETE", f"/session/{session_id}", None, dict)
 
-    async def push(self, session_id: str, body: bytes) -> PushAnswer:
-        """`POST /ingest/{id}/events`, compressed when it pays."""
-        headers, content = self._compressed(body)
+    def pack(self, body: bytes) -> Packed:
+        """Compressed when it pays."""
+        if self.compression == PLAIN or len(body) < COMPRESS_FROM_BYTES:
+            return Packed(body)
+        compress = partial(gzip.compress, compresslevel=GZIP_LEVEL) if self.compression == "gzip" else self._compressor.compress
+        return Packed(compress(body), self.compression)
+
+    async def push(self, session_id: str, batch: Packed) -> PushAnswer:
+        """`POST /ingest/{id}/events`."""
+        headers = {"Content-Type": "application/json"}
+        if batch.encoding:
+            headers["Content-Encoding"] = batch.encoding
         try:
-            answer = await self._batches.post(f"/ingest/{session_id}/events", content=content, headers=headers)
+            answer = await self._batches.post(f"/ingest/{session_id}/events", content=batch.content, headers=headers)
         except httpx.HTTPError as error:
             raise Unreachable(f"no answer to a batch: {type(error).__name__} {error}".rstrip()) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise SessionObsolete("the server does not know this session")
         return _decoded(_checked(answer), PushAnswer)
-
-    def _compressed(self, body: bytes) -> tuple[dict[str, str], bytes]:
-        headers = {"Content-Type": "application/json"}
-        if self.compression == PLAIN or len(body) < COMPRESS_FROM_BYTES:
-            return headers, body
-        headers["Content-Encoding"] = self.compression
-        if self.compression == "gzip":
-            return headers, gzip.compress(body, GZIP_LEVEL)
-        return headers, self._compressor.compress(body)
 
     async def lease_job(self, job_id: str, session_id: str, worker: str) -> Lease | None:
         """`POST /jobs/{id}/lease`; 409: somebody else's, or finished."""

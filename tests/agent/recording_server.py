@@ -25,6 +25,9 @@ class RecordingServer:
         self.suspects: list[str] = []
         self.audit_state = "COMPLETE"
         self.answer_next: list[web.Response] = []
+        self.most_bytes = 1 << 30
+        self.let_through = asyncio.Semaphore(1 << 30)
+        self.arrived = 0
         self.heartbeat_status = 200
         self.session_timeout = 2
         self.epoch = 1
@@ -144,6 +147,10 @@ class RecordingServer:
             return web.json_response({"detail": "an old server reads plain JSON only"}, status=400)
         if request.headers.get("Content-Encoding") == "zstd":
             raw = zstandard.ZstdDecompressor().decompressobj().decompress(raw)
+        self.arrived += 1
+        await self.let_through.acquire()
+        if len(raw) > self.most_bytes:
+            return web.json_response({"detail": "too large"}, status=413)
         batch = json.loads(raw)
         if self.answer_next:
             return self.answer_next.pop(0)

@@ -73,6 +73,38 @@ async def test_a_directory_of_many_entries_is_sent_in_parts_and_closed_once(
     assert max(len(event["rows"]) for event in recorder.events()) <= 1_000
 
 
+async def test_a_batch_over_the_receivers_limit_is_sent_in_halves_and_what_was_ready_behind_it_is_numbered_again(
+    recorder: RecordingServer, context: JobContext, tree: Path
+) -> None:
+    for number in range(15):
+        (tree / f"d{number:02}").mkdir()
+        for inner in range(1_000):
+            (tree / f"d{number:02}" / f"f{inner}").touch()
+    recorder.most_bytes = 400_000
+    done = await run(recorder, context, "snapshot")
+    assert (done["state"], done["counts"]["files"]) == ("DONE", 15_000)
+    assert seen(recorder.view) == walked(tree)
+    assert [batch["seq"] for batch in recorder.batches] == list(range(1, len(recorder.batches) + 1))
+
+
+async def test_one_batch_is_on_its_way_at_a_time_and_the_next_one_is_read_meanwhile(
+    recorder: RecordingServer, context: JobContext, tree: Path
+) -> None:
+    for number in range(12):
+        (tree / f"w{number}").mkdir()
+        for inner in range(1_000):
+            (tree / f"w{number}" / f"f{inner}").touch()
+    recorder.let_through = asyncio.Semaphore(1)
+    running = asyncio.create_task(run(recorder, context, "snapshot"))
+    await recorder.until(lambda: bool(recorder.progress) and recorder.progress[-1]["found"] >= 8_000, 30)
+    # the root's own row was let through; one batch waits for its answer, and another one is ready behind it
+    assert (len(recorder.batches), recorder.arrived) == (1, 2)
+    for _ in range(100):
+        recorder.let_through.release()
+    assert (await running)["state"] == "DONE"
+    assert seen(recorder.view) == walked(tree)
+
+
 async def test_an_audit_of_an_unchanged_tree_sends_one_row_a_directory(
     recorder: RecordingServer, tree: Path, tmp_path: Path
 ) -> None:

@@ -188,7 +188,8 @@ class _Listing:
         """The rows in parts of EVENT_ROWS, the last one possibly empty. Raises OSError when the listing breaks off."""
         part: list[Any] = []
         vanished = False
-        with os.scandir(local) as entries:
+        prefix, make_row, filtered = self._prefix, self._make_row, self._filtered
+        with _opened(local) as descriptor, os.scandir(descriptor) as entries:
             # the innermost loop of every scan: what it calls, it calls for each entry of the tree
             for entry in entries:
                 try:
@@ -199,15 +200,17 @@ class _Listing:
                 except OSError as error:
                     self.failed_name = reason_of(error)
                     continue
-                name = entry.name
+                text = entry.name
+                plain = text.isascii()
+                name = text.encode() if plain else os.fsencode(text)
                 is_directory = (status.st_mode & _TYPE_BITS) == _DIRECTORY
-                if self._filtered and not self._keeps(name, is_directory=is_directory):
+                if filtered and not self._keeps(name, is_directory=is_directory):
                     continue
                 if is_directory:
                     self.subdirectories.append(name)
                 self.count += 1
                 self._digests += adler32(name) << 32 | crc32(name)  # listing.name_digest, in place
-                part.append(self._make_row(self._prefix + name.decode() if name.isascii() else self._key(name), status))
+                part.append(make_row(prefix + text if plain else self._key(name), status))
                 if len(part) >= EVENT_ROWS:
                     yield part
                     part = []
@@ -233,6 +236,17 @@ class _Listing:
                 except OSError as error:
                     self.failed_name = reason_of(error)
         return False
+
+
+@contextlib.contextmanager
+def _opened(local: bytes) -> Iterator[int]:
+    """A descriptor of a directory. Entries are then looked at by their name alone: the kernel walks the path once, not for each of
+    them, and a directory that became a link in the meantime is not followed out of the root (R36)."""
+    descriptor = os.open(local, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _is_gone(entry: "os.DirEntry[bytes]") -> bool:

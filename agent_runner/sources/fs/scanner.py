@@ -20,6 +20,7 @@ from agent_runner.sources.fs import frames, rows
 from fustor_schema.wire import Event, FsRow
 
 QUEUED_FRAMES = 6
+BUFFER_BYTES = 1 << 20
 TASK_DIRECTORIES = 64
 TASK_ENTRIES = 20_000
 # while there is too little to do for everybody, what is found is given back soon
@@ -86,7 +87,7 @@ class _ListerProcess:
             "agent_runner.sources.fs.lister",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            limit=8 * 1024 * 1024,
+            limit=BUFFER_BYTES,
         )
         started = cls(process)
         started.send(orders)
