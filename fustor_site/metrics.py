@@ -104,12 +104,17 @@ def _trees() -> Iterator[Metric]:
 def _doubts(names: dict[int, tuple[str, str]]) -> Iterator[Metric]:
     """What is not certain: suspects, open blind spots, deletions held back by an audit."""
     counted = (
-        ("fustor_tree_suspects", "Files that may still be changing.", Suspect.objects.all()),
-        ("fustor_tree_blind_spots", "Changes that no agent saw happen.", BlindSpot.objects.filter(closed_at=None)),
-        ("fustor_tree_held_audits", "Audits whose deletions wait for approval.", Audit.objects.filter(state=Audit.State.HELD)),
+        ("fustor_tree_suspects", "Files that may still be changing.", Suspect.objects.all(), Count("pk")),
+        ("fustor_tree_blind_spots", "Changes that no agent saw happen.", BlindSpot.objects.filter(closed_at=None), Sum("count")),
+        (
+            "fustor_tree_held_audits",
+            "Audits whose deletions wait for approval.",
+            Audit.objects.filter(state=Audit.State.HELD),
+            Count("pk"),
+        ),
     )
-    for name, meaning, rows in counted:
-        counts = dict(rows.order_by().values_list("tree_id").annotate(Count("pk")))
+    for name, meaning, rows, figure in counted:
+        counts = dict(rows.order_by().values_list("tree_id").annotate(figure))
         yield _gauge(name, meaning, TREE, {key: counts.get(tree, 0) for tree, key in names.items()})
 
 

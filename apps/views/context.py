@@ -7,11 +7,12 @@ from apps.views import clock as view_clock
 from apps.views.claims import Origin, Said
 from apps.views.graves import Graves
 from apps.views.intake import Claim
-from apps.views.models import Audit, Flag, NodeKind, Tree
+from apps.views.models import Audit, BlindSpot, Flag, NodeKind, Tree
 from apps.views.outcome import Outcome, Remains
 from apps.views.rules import Decision, Known
 from apps.views.store import nodes, trees
 from apps.views.working import FLAGS, OBSERVED, SESSION, FileRow, Folder, WorkingSet
+from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import Reject
 
@@ -19,6 +20,8 @@ KIND_NUMBER = {kind.label: kind.value for kind in NodeKind}
 SUSPECT, PARTIAL, BLIND, REALTIME = int(Flag.SUSPECT), int(Flag.PARTIAL), int(Flag.BLIND), int(Flag.REALTIME)
 PLACEHOLDER, SKIPPED = int(Flag.PLACEHOLDER), int(Flag.AUDIT_SKIPPED)
 DOUBT = SUSPECT | PARTIAL
+COUNTED = {int(Flag.COUNTED_ADDED): BlindSpot.Change.ADDED.value, int(Flag.COUNTED_MODIFIED): BlindSpot.Change.MODIFIED.value}
+BLIND_MARKS = BLIND | sum(COUNTED)
 FINDS_BLIND_SPOTS = {MessageSource.AUDIT, MessageSource.ON_DEMAND, MessageSource.SENTINEL}
 _MAX_REFUSALS = 200
 _MAX_RECHECKS = 200
@@ -95,11 +98,31 @@ class Context:
         self.remains.suspects[path] = (partial, self.now, self.now + max(0.0, quiet), mtime, size)
         return DOUBT if partial else SUSPECT
 
-    def blind(self, path: str, change: str, *, is_directory: bool, count: int = 1) -> int:
-        """Open a blind spot (R41); the flag bit. Nothing is blind while the view is not complete."""
+    def blind(self, path: str, change: str, *, is_directory: bool, flags: int, count: int = 1) -> int:
+        """Open a blind spot (R41); the node's flags with it. Nothing is blind while the view is not complete."""
+        self.leave_aggregate(path, flags)
         audit = self.audit.pk if self.audit is not None else None
         self.remains.blind_spots[path] = (is_directory, change, count, self.now, audit)
-        return BLIND
+        self.tree.blind_deletions |= change == BlindSpot.Change.DELETED
+        return (flags & ~BLIND_MARKS) | BLIND
+
+    def seen(self, path: str, flags: int) -> int:
+        """A realtime event on the path closes its blind spot (R41); the node's flags without it."""
+        if flags & BLIND:
+            self.remains.blind_spots[path] = None
+            self.leave_aggregate(path, flags)
+        return flags & ~BLIND_MARKS
+
+    def seen_absent(self, path: str) -> None:
+        """A realtime event on a path where nothing is: it closes the blind spot of a deletion."""
+        if self.tree.blind_deletions:
+            self.remains.blind_spots[path] = None
+
+    def leave_aggregate(self, path: str, flags: int) -> None:
+        """A node's blind spot ends or gets a record of its own: it is counted in its directory no longer (R54)."""
+        for bit, change in COUNTED.items():
+            if flags & bit:
+                self.remains.counted_down[paths.parent(path), change] += 1
 
     def remembers_listings(self, said: Said) -> bool:
         """Whether the names that a claim lists will be asked for: by the end of an audit, or by a `dir_close`."""

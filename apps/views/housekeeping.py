@@ -25,7 +25,7 @@ def expire_suspects(now: float) -> int:
         with transaction.atomic():
             tree = Tree.objects.select_for_update(of=("self",)).get(pk=tree_id)
             quiet = list(due.filter(tree=tree).order_by("until")[:_EXPIRED_AT_ONCE].values_list("pk", "path"))
-            blind_spots.clear_flags(tree, [path for _, path in quiet], DOUBT, int(now * 1000))
+            blind_spots.mark(tree, [path for _, path in quiet], int(now * 1000), clear=DOUBT)
             Suspect.objects.filter(pk__in=[pk for pk, _ in quiet]).delete()
             expired += len(quiet)
     return expired
@@ -77,5 +77,16 @@ def _trim_crowded(now: float) -> int:
             oldest_kept = rows.values_list("pk", flat=True)[most - 1]
             trimmed += rows.filter(pk__lt=oldest_kept).delete()[0]
     for tree_id in Tree.objects.values_list("pk", flat=True):
-        trimmed += blind_spots.aggregate(tree_id, now)
+        trimmed += blind_spots.aggregate(tree_id, int(now * 1000))
+        _note_blind_deletions(tree_id)
     return trimmed
+
+
+def _note_blind_deletions(tree_id: int) -> None:
+    """While no deletion that only a scan saw is open, batches need not look for one."""
+    with transaction.atomic():
+        tree = Tree.objects.select_for_update(of=("self",)).get(pk=tree_id)
+        spots = BlindSpot.objects.filter(tree=tree, closed_at=None, change=BlindSpot.Change.DELETED, aggregate=False)
+        if tree.blind_deletions and not spots.exists():
+            tree.blind_deletions = False
+            tree.save(update_fields=("blind_deletions",))

@@ -2,7 +2,7 @@
 
 from apps.views import rules
 from apps.views.claims import Said
-from apps.views.context import REALTIME, Context, known_file
+from apps.views.context import BLIND_MARKS, REALTIME, Context, known_file
 from apps.views.intake import Movement
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Rule
@@ -45,7 +45,10 @@ def _move_file(context: Context, said: Said, parent: Folder, movement: Movement)
     row = parent.files[paths.name(origin)]
     _clear_target(context, said, target)
     context.working.drop_file(parent, paths.name(origin))
-    moved = (destination.id, paths.name(target), *row[NAME + 1 : FLAGS + 1], said.observed_at, context.now_ms, said.session, 39)
+    context.leave_aggregate(origin, row[FLAGS])
+    flags = (row[FLAGS] & ~BLIND_MARKS) | REALTIME
+    decided = (said.observed_at, context.now_ms, said.session, int(Rule.MOVED))
+    moved = (destination.id, paths.name(target), *row[NAME + 1 : FLAGS], flags, *decided)
     context.working.put_file(destination, paths.name(target), moved, None)
     if row[UID] is not None:
         parent.add_owner(row[UID], -1, -row[SIZE])
@@ -72,7 +75,8 @@ def _move_directory(context: Context, said: Said, folder: Folder, target: str) -
     _clear_target(context, said, target)
     context.working.move_folder(folder, target)
     folder.observed_at, folder.decided_at, folder.session = said.observed_at, context.now_ms, said.session
-    folder.rule, folder.flags = int(Rule.MOVED), folder.flags | REALTIME
+    context.leave_aggregate(origin, folder.flags)
+    folder.rule, folder.flags = int(Rule.MOVED), (folder.flags & ~BLIND_MARKS) | REALTIME
     folder.dirty = True
     _leave(context, said, Movement(origin, target), subtree=True)
     context.changed("moved", target, Rule.MOVED, is_directory=True, mtime=folder.meta[1], origin=origin)
@@ -108,8 +112,14 @@ def _leave(context: Context, said: Said, movement: Movement, *, subtree: bool) -
     for pending in (context.remains.suspects, context.remains.blind_spots):
         for key in [key for key in pending if paths.is_within(key, origin)]:
             pending[target + key[len(origin) :]] = pending.pop(key)
+    counted = context.remains.counted_down
+    for directory, change in [key for key in counted if paths.is_within(key[0], origin)]:
+        counted[target + directory[len(origin) :], change] += counted.pop((directory, change))
     for path in context.remains.removed_subtrees:
         memory.forget_below(context.tree.pk, path, context.now)
     context.remains.removed_subtrees.clear()
-    memory.close_blind_spots(context.tree.pk, [origin], context.now, "realtime event")
-    memory.move_below(context.tree.pk, origin, target)
+    memory.close_blind_spots(context.tree.pk, [origin, target], context.now, "realtime event")
+    if subtree:
+        # deletions that were noted below the new path before it moved here
+        memory.forget_below(context.tree.pk, target, context.now)
+        memory.move_below(context.tree.pk, origin, target)

@@ -1,5 +1,6 @@
 """What applying a batch came to, and what it leaves behind beside the nodes: gathered in memory, written once by `store.memory`."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,14 @@ class Outcome:
 class Remains:
     """What a batch leaves beside nodes and tombstones. In the maps, None removes what is stored at the path.
 
+    `counted_down`: per (directory, change) how many nodes left an aggregate of blind spots.
     `listed`: per directory the names that scan rows told, with the newest observation (staged for audits, checked by closings).
     `own_rows`: per directory when its own row was observed, and whether it was silent.
     """
 
     suspects: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
     blind_spots: dict[str, tuple[Any, ...] | None] = field(default_factory=dict)
+    counted_down: Counter[tuple[str, str]] = field(default_factory=Counter)
     rechecks: dict[str, tuple[str, bool, int]] = field(default_factory=dict)
     refusals: list[tuple[Any, ...]] = field(default_factory=list)
     changes: list[tuple[Any, ...]] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from apps.views import rules
 from apps.views.claims import Said
-from apps.views.context import BLIND, DOUBT, Context, known_file
+from apps.views.context import DOUBT, Context, known_file
 from apps.views.models import BlindSpot
 from apps.views.rules import Decision, Rule
 from apps.views.working import FLAGS, SIZE, UID, FileRow, Folder
@@ -24,6 +24,8 @@ def delete(context: Context, said: Said, directory: str, name: str) -> None:
     stored = parent.files.get(name) if parent is not None else None
     if parent is None or stored is None:
         context.graves.bury(path, said, Rule.DELETED, subtree=True)
+        if said.realtime:
+            context.seen_absent(path)
         context.outcome.applied += 1
         return
     decision = rules.delete(known_file(stored), said, context.bound_ms)
@@ -70,7 +72,7 @@ def remove_file(context: Context, said: Said, folder: Folder, name: str, rule: R
     context.room += 1
     if stored[FLAGS] & DOUBT:
         context.remains.suspects[path] = None
-    _note_blind(context, said, path, was_blind=bool(stored[FLAGS] & BLIND), is_directory=False, count=1)
+    _note_blind(context, said, path, stored[FLAGS], is_directory=False, count=1)
     context.graves.bury(path, said, rule, subtree=False)
     context.changed("deleted", path, rule)
     return stored
@@ -81,9 +83,9 @@ def remove_directory(context: Context, said: Said, folder: Folder, rule: Rule) -
     context.working.settle()
     below = folder.total_files + folder.total_directories
     context.room += below + 1
-    if below:
+    if below or context.tree.blind_deletions:
         forget_below(context, folder.path)
-    _note_blind(context, said, folder.path, was_blind=bool(folder.flags & BLIND), is_directory=True, count=below + 1)
+    _note_blind(context, said, folder.path, folder.flags, is_directory=True, count=below + 1)
     context.working.drop_folder(folder)
     context.graves.bury(folder.path, said, rule, subtree=True)
     if below:
@@ -99,9 +101,8 @@ def forget_below(context: Context, path: str) -> None:
             del pending[key]
 
 
-def _note_blind(context: Context, said: Said, path: str, *, was_blind: bool, is_directory: bool, count: int) -> None:
-    if said.realtime:
-        if was_blind:
-            context.remains.blind_spots[path] = None
-    elif context.finds_blind_spots(said):
-        context.blind(path, BlindSpot.Change.DELETED.value, is_directory=is_directory, count=count)
+def _note_blind(context: Context, said: Said, path: str, flags: int, *, is_directory: bool, count: int) -> None:
+    if context.finds_blind_spots(said):
+        context.blind(path, BlindSpot.Change.DELETED.value, is_directory=is_directory, flags=flags, count=count)
+    else:
+        context.seen(path, flags)

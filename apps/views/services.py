@@ -69,6 +69,7 @@ def empty_tree(tree: Tree, reason: str, now_ms: int) -> None:
     tree.reset_seq, tree.deep_verified_at = tree.change_seq, None
     tree.snapshot_complete_at = tree.last_snapshot_at = tree.snapshot_started_at = tree.last_audit_finished_at = None
     tree.tombstone_count, tree.capacity_exceeded, tree.source_lost, tree.clock = 0, False, "", {}
+    tree.blind_deletions = False
     tree.last_event_at = tree.last_event_latency_ms = None
     tree.save()
     memory.append_changes(tree.pk, tree.change_seq, now_ms, 0, "reset", [("reset", paths.ROOT, True, 0, None, 25)])

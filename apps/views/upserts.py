@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.views import rules
 from apps.views.claims import Said
-from apps.views.context import BLIND, DOUBT, KIND_NUMBER, PARTIAL, PLACEHOLDER, REALTIME, SKIPPED, Context, known_file, known_folder
+from apps.views.context import DOUBT, KIND_NUMBER, PARTIAL, PLACEHOLDER, REALTIME, SKIPPED, Context, known_file, known_folder
 from apps.views.intake import Entry
 from apps.views.models import BlindSpot
 from apps.views.removals import remove_directory, remove_file
@@ -90,7 +90,9 @@ def _create_file(context: Context, said: Said, folder: Folder, name: str, row: F
     if decision.doubtful or (not row.is_atomic_write if said.realtime else context.is_hot(mtime)):
         flags |= context.suspect(path, mtime, int(size), partial=said.realtime)
     if context.finds_blind_spots(said):
-        flags |= context.blind(path, BlindSpot.Change.ADDED.value, is_directory=False)
+        flags = context.blind(path, BlindSpot.Change.ADDED.value, is_directory=False, flags=flags)
+    elif said.realtime:
+        context.seen_absent(path)
     kind = KIND_NUMBER[row.kind] if row.kind else 0
     values = (kind, size, mtime, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink)
     _store(context, said, folder, name, values, flags, decision.rule, None)
@@ -152,9 +154,7 @@ def _flags_after_update(
 ) -> int:
     flags: int = stored[FLAGS]
     if said.realtime:
-        if flags & BLIND:
-            context.remains.blind_spots[path] = None
-        flags = (flags & ~BLIND) | REALTIME
+        flags = context.seen(path, flags) | REALTIME
         if not row.is_atomic_write or doubtful:
             return flags | context.suspect(path, values[2], values[1], partial=True)
         if flags & DOUBT:
@@ -164,7 +164,7 @@ def _flags_after_update(
     if same:
         return flags
     if context.finds_blind_spots(said):
-        flags |= context.blind(path, BlindSpot.Change.MODIFIED.value, is_directory=False)
+        flags = context.blind(path, BlindSpot.Change.MODIFIED.value, is_directory=False, flags=flags)
     if doubtful or flags & DOUBT or context.is_hot(values[2]):
         # a scan never clears a partial mark (R40); a change renews it
         flags |= context.suspect(path, values[2], values[1], partial=bool(flags & PARTIAL))
@@ -201,7 +201,7 @@ def _create_directory(context: Context, said: Said, directory: str, name: str, r
     folder, decision = made
     _describe(context, folder, said, row, decision.rule)
     if context.finds_blind_spots(said):
-        folder.flags |= context.blind(folder.path, BlindSpot.Change.ADDED.value, is_directory=True)
+        folder.flags = context.blind(folder.path, BlindSpot.Change.ADDED.value, is_directory=True, flags=folder.flags)
     context.outcome.applied += 1
     context.changed("created", folder.path, decision.rule, is_directory=True, mtime=row.modified_time)
     return folder
@@ -226,9 +226,8 @@ def _update_directory(context: Context, said: Said, folder: Folder, row: FsRow) 
     context.outcome.applied += 1
     if not decision.apply and same:
         return
-    if said.realtime and folder.flags & BLIND:
-        context.remains.blind_spots[folder.path] = None
-        folder.flags &= ~BLIND
+    if said.realtime:
+        folder.flags = context.seen(folder.path, folder.flags)
     _describe(context, folder, said, row, decision.rule)
     if not same:
         context.working.touched.add(folder)
@@ -295,6 +294,8 @@ def _make_child(context: Context, said: Said, parent: Folder, path: str) -> tupl
     if context.graves:
         context.graves.lift(path)
     context.room -= 1
+    if said.realtime:
+        context.seen_absent(path)
     if decision.recheck:
         context.recheck(path, decision.reason)
     return context.working.add_folder(path), decision

@@ -5,16 +5,16 @@ suspect and blind spot tables (R47, I7, I8). Directories that hang nowhere, and 
 reported, and repair removes them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, F, Max, Sum
-from django.db.models.expressions import CombinedExpression
+from django.db.models import Count, Max, QuerySet, Sum
 
-from apps.views.context import BLIND, DOUBT, SUSPECT
+from apps.views.blind_spots import has_bit
+from apps.views.context import BLIND, COUNTED, DOUBT
 from apps.views.models import BlindSpot, Directory, File, OwnerTotal, Suspect, Tombstone, Tree
 from apps.views.store import nodes, trees
 from fustor_schema import paths
@@ -133,28 +133,34 @@ def _wrong_owner_totals(tree: Tree, *, repair: bool) -> list[Fault]:
 
 
 def _wrong_flags(tree: Tree) -> list[Fault]:
-    faults = []
-    for flag, listed, what in (
-        (SUSPECT, Suspect.objects.filter(tree=tree), "suspect"),
-        (BLIND, BlindSpot.objects.filter(tree=tree, closed_at=None).exclude(change=BlindSpot.Change.DELETED), "blind spot"),
-    ):
-        flagged = _flagged(tree, flag)
-        noted = set(listed.values_list("path", flat=True))
-        faults += [Fault(path, f"flagged as {what} and not listed") for path in flagged - noted]
-        faults += [Fault(path, f"listed as {what} and not flagged") for path in noted - flagged]
+    counted = {bit: _flagged(tree, bit) for bit in COUNTED}
+    spots = BlindSpot.objects.filter(tree=tree, closed_at=None).exclude(change=BlindSpot.Change.DELETED)
+    faults = _differing(_flagged(tree, DOUBT), Suspect.objects.filter(tree=tree), "suspect")
+    blind = _flagged(tree, BLIND).difference(*counted.values())
+    faults += _differing(blind, spots.filter(aggregate=False), "blind spot")
+    for bit, change in COUNTED.items():
+        right = Counter(paths.parent(path) for path in counted[bit])
+        stored = dict(spots.filter(aggregate=True, change=change).values_list("path", "count"))
+        faults += [
+            Fault(path, f"{stored.get(path, 0)} {change} nodes are counted as blind spots, {right[path]} are flagged so")
+            for path in {*right, *stored}
+            if stored.get(path, 0) != right[path]
+        ]
     return faults
 
 
-def _flagged(tree: Tree, flag: int) -> set[str]:
-    wanted = DOUBT if flag == SUSPECT else flag
-    files = File.objects.filter(directory__tree=tree).annotate(bit=_bits(wanted)).filter(bit__gt=0)
-    directories = Directory.objects.filter(tree=tree).annotate(bit=_bits(wanted)).filter(bit__gt=0)
+def _differing(flagged: set[str], listed: QuerySet[Suspect] | QuerySet[BlindSpot], what: str) -> list[Fault]:
+    noted = set(listed.values_list("path", flat=True))
+    faults = [Fault(path, f"flagged as {what} and not listed") for path in flagged - noted]
+    return faults + [Fault(path, f"listed as {what} and not flagged") for path in noted - flagged]
+
+
+def _flagged(tree: Tree, wanted: int) -> set[str]:
+    """The nodes that have one of these flag bits."""
+    files = File.objects.filter(directory__tree=tree).alias(bit=has_bit(wanted)).filter(bit__gt=0)
+    directories = Directory.objects.filter(tree=tree).alias(bit=has_bit(wanted)).filter(bit__gt=0)
     found = {paths.join(directory, name) for directory, name in files.values_list("directory__path", "name")}
     return found | set(directories.values_list("path", flat=True))
-
-
-def _bits(wanted: int) -> CombinedExpression:
-    return F("flags").bitand(wanted)
 
 
 def _wrong_tombstone_count(tree: Tree, *, repair: bool) -> list[Fault]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
@@ -131,7 +131,7 @@ def _tree_lines(view: View) -> tuple[TreeLine, ...]:
     trees = list(view.trees.order_by("scope"))
     roots = {root.tree_id: root for root in Directory.objects.filter(tree__in=trees, path=paths.ROOT)}
     suspects = _counts(Suspect.objects.filter(tree__in=trees).values_list("tree").annotate(Count("pk")))
-    blind = _counts(BlindSpot.objects.filter(tree__in=trees, closed_at=None).values_list("tree").annotate(Count("pk")))
+    blind = _counts(BlindSpot.objects.filter(tree__in=trees, closed_at=None).values_list("tree").annotate(Sum("count")))
     leaders = dict(Session.objects.filter(number__in=[tree.leader_session for tree in trees]).values_list("number", "task_id"))
     return tuple(
         _tree_line(

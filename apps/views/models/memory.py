@@ -42,7 +42,11 @@ class Suspect(models.Model):
 
 
 class BlindSpot(models.Model):
-    """A change that only a scan saw (R41). Closed by a realtime event on the path or by a person; kept as history."""
+    """A change that only a scan saw (R41). Closed by a realtime event on the path or by a person; kept as history.
+
+    An `aggregate` stands for many changes of one kind directly in the directory at `path` (R54); nodes that it counts have a
+    COUNTED flag, so a realtime event on one of them counts it down.
+    """
 
     class Change(models.TextChoices):
         ADDED = "added"
@@ -53,7 +57,8 @@ class BlindSpot(models.Model):
     path = models.TextField()
     is_directory = models.BooleanField(default=False)
     change = models.CharField(max_length=10, choices=Change)
-    count = models.BigIntegerField(default=1, help_text="More than 1: aggregated by directory (R54)")
+    count = models.BigIntegerField(default=1, help_text="Nodes that changed: of a subtree that went, or of an aggregate")
+    aggregate = models.BooleanField(default=False, help_text="Stands for the oldest records of a directory (R54)")
     detected_at = models.FloatField()
     audit = models.BigIntegerField(null=True)
     closed_at = models.FloatField(null=True)
@@ -62,7 +67,14 @@ class BlindSpot(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("tree", "path"), condition=Q(closed_at__isnull=True), name="one_open_blind_spot_per_path"
+                fields=("tree", "path"),
+                condition=Q(closed_at__isnull=True, aggregate=False),
+                name="one_open_blind_spot_per_path",
+            ),
+            models.UniqueConstraint(
+                fields=("tree", "path", "change"),
+                condition=Q(closed_at__isnull=True, aggregate=True),
+                name="one_open_aggregate_per_kind",
             ),
         )
         indexes = (models.Index(fields=("tree", "detected_at"), name="blind_spot_by_time"),)

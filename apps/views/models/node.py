@@ -35,6 +35,8 @@ class Flag(IntFlag):
     AUDIT_SKIPPED = 8  # the last audit found the directory silent
     PLACEHOLDER = 16  # made as the parent of a row; its own row was never seen
     REALTIME = 32  # last decided by a realtime claim
+    COUNTED_ADDED = 64  # its blind spot is one of those counted in the record of its directory: added …
+    COUNTED_MODIFIED = 128  # … or modified (R54)
 
 
 class Metadata(models.Model):

@@ -66,6 +66,7 @@ class Tree(models.Model):
     clock = models.JSONField(default=dict, blank=True, help_text="State of apps.views.clock (R42)")
     capacity_exceeded = models.BooleanField(default=False)
     tombstone_count = models.PositiveIntegerField(default=0)
+    blind_deletions = models.BooleanField(default=False, help_text="Deletions that only scans saw may be open (R41)")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("view", "scope"), name="tree_once_per_scope"),)

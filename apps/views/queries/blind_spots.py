@@ -40,12 +40,12 @@ def blind_spots(tree: Tree, key: str, cursor_text: str | None, limit: int) -> Bl
     found = list(spots.filter(pk__gt=after).order_by("pk")[: limit + 1])
     page = found[:limit]
     counts = counts_of(tree, key)
-    nodes = nodes_at(tree, [spot.path for spot in page if spot.change != BlindSpot.Change.DELETED])
+    nodes = nodes_at(tree, [spot.path for spot in page if _is_of_a_node(spot)])
     return BlindSpots(
         additions_count=counts.get(BlindSpot.Change.ADDED, 0),
         additions=_of(page, BlindSpot.Change.ADDED, nodes),
         deletion_count=counts.get(BlindSpot.Change.DELETED, 0),
-        deletions=[paths.display(spot.path) for spot in page if spot.change == BlindSpot.Change.DELETED],
+        deletions=[paths.display(spot.path) for spot in page if spot.change == BlindSpot.Change.DELETED and not spot.aggregate],
         modified_count=counts.get(BlindSpot.Change.MODIFIED, 0),
         modified=_of(page, BlindSpot.Change.MODIFIED, nodes),
         records=[{**record(spot), "member": tree.scope or None} for spot in page],
@@ -61,10 +61,11 @@ def counts_of(tree: Tree, key: str) -> dict[str, int]:
 
 
 def record(spot: BlindSpot) -> dict[str, Any]:
-    """One blind spot as answers and pages show it. Times in Unix seconds."""
+    """One blind spot as answers and pages show it; an aggregate stands for `count` in the directory. Times in Unix seconds."""
     return {
         "path": paths.display(spot.path),
         "path_b64": paths.to_base64(spot.path) if paths.is_escaped(spot.path) else None,
+        "aggregate": spot.aggregate,
         "type": "directory" if spot.is_directory else "file",
         "kind": spot.change,
         "count": spot.count,
@@ -75,5 +76,10 @@ def record(spot: BlindSpot) -> dict[str, Any]:
     }
 
 
+def _is_of_a_node(spot: BlindSpot) -> bool:
+    """Whether a node stands at the record's path for it."""
+    return not spot.aggregate and spot.change != BlindSpot.Change.DELETED
+
+
 def _of(page: list[BlindSpot], change: str, nodes: dict[str, Node | DirectoryNode]) -> list[Node | DirectoryNode]:
-    return [nodes[spot.path] for spot in page if spot.change == change and spot.path in nodes]
+    return [nodes[spot.path] for spot in page if spot.change == change and _is_of_a_node(spot) and spot.path in nodes]

@@ -6,23 +6,24 @@ For many files at once in a fixed number of statements (`locate`); a directory t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Max
+from django.db.models import Max, Q, QuerySet, Sum
 
 from apps.views import clock as watermark
 from apps.views.freshness import Freshness
 from apps.views.models import Audit, BlindSpot, Flag, Suspect, Tree
 from apps.views.queries import gaps, lookup, sql
 from apps.views.queries.stats import freshness_of
-from apps.views.queries.within import within
+from apps.views.queries.within import is_within, within
 from fustor_schema import paths
 
 SAMPLE = 5
+_COUNTED = Flag.COUNTED_ADDED | Flag.COUNTED_MODIFIED
 # worded as the condition of the partial index `directory_unscanned` is, else SQLite reads every directory of the subtree
 UNSCANNED = (
     f"SELECT path, unscanned FROM {sql.DIRECTORY} WHERE tree_id = %s AND NOT (unscanned = '') "
     "AND path >= %s AND path < %s AND (path = %s OR path > %s) ORDER BY path LIMIT %s"
 )
-_FILE = "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime"
+_FILE = "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime, f.flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +106,23 @@ def _directories(tree: Tree, keys: Sequence[str]) -> list[Place]:
 
 def _doubts_below(tree: Tree, key: str) -> Doubts:
     suspects = within(Suspect.objects.filter(tree=tree), key).order_by("path")
-    spots = within(BlindSpot.objects.filter(tree=tree, closed_at=None), key)
-    blind_at = spots.aggregate(latest=Max("detected_at"))["latest"]
+    spots = _spots_about(tree, key).aggregate(latest=Max("detected_at"), count=Sum("count"))
     count = suspects.count()
     return Doubts(
         suspects=count,
         suspect_paths=tuple(suspects.values_list("path", flat=True)[:SAMPLE]) if count else (),
         unscanned=_unscanned_below(tree, key),
         gaps=_gaps(tree, key),
-        blind_spots=spots.count() if blind_at is not None else 0,
-        blind_at=blind_at,
+        blind_spots=spots["count"] or 0,
+        blind_at=spots["latest"],
     )
+
+
+def _spots_about(tree: Tree, key: str) -> QuerySet[BlindSpot]:
+    """Open blind spots at a path and below it, and those counted in a directory above: they may be of it."""
+    open_ones = BlindSpot.objects.filter(tree=tree, closed_at=None)
+    above = Q(aggregate=True, path__in=paths.ancestors(key))
+    return open_ones if key == paths.ROOT else open_ones.filter(is_within(key) | above)
 
 
 def _unscanned_below(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:
@@ -129,22 +136,31 @@ def _files(tree: Tree, keys: Sequence[str]) -> dict[str, tuple[Place, Doubts]]:
     if not keys:
         return {}
     suspects = set(Suspect.objects.filter(tree=tree, path__in=keys).values_list("path", flat=True))
-    spots = dict(BlindSpot.objects.filter(tree=tree, closed_at=None, path__in=keys).values_list("path", "detected_at"))
+    spots, summed = _spots_at(tree, keys)
     found = {}
-    for directory, unscanned, name, size, decided, mtime in lookup.file_rows(
-        tree, keys, "d.path, d.unscanned, f.name, f.size, f.decided_at, f.mtime"
-    ):
+    for directory, unscanned, name, size, decided, mtime, flags in lookup.file_rows(tree, keys, _FILE):
         key = paths.join(directory, name)
+        blind_at = summed.get(directory) if flags & _COUNTED else spots.get(key)
         doubts = Doubts(
             suspects=int(key in suspects),
             suspect_paths=(key,) if key in suspects else (),
             unscanned=((directory, unscanned),) if unscanned else (),
             gaps=_gaps(tree, key),
-            blind_spots=int(key in spots),
-            blind_at=spots.get(key),
+            blind_spots=int(blind_at is not None),
+            blind_at=blind_at,
         )
         found[key] = Place(key, False, 1, 0, size, decided / 1000, mtime, placeholder=False), doubts
     return {key: found[key] for key in keys if key in found}
+
+
+def _spots_at(tree: Tree, keys: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """When the open blind spots at these paths were found, and the newest of those counted in the directories above them."""
+    open_ones = BlindSpot.objects.filter(tree=tree, closed_at=None)
+    summed = open_ones.filter(aggregate=True, path__in={paths.parent(key) for key in keys}).order_by("detected_at")
+    return (
+        dict(open_ones.filter(aggregate=False, path__in=keys).values_list("path", "detected_at")),
+        dict(summed.values_list("path", "detected_at")),
+    )
 
 
 def _gaps(tree: Tree, key: str) -> tuple[tuple[str, str], ...]:

@@ -35,12 +35,19 @@ def explain(tree: Tree, key: str) -> dict[str, Any]:
         "tombstone": _tombstone(tombstone, labels) if tombstone else None,
         "refused": [_refused(refusal, labels) for refusal in refusals],
         "suspect": _suspect(tree, key),
-        "blind_spots": [record(spot) for spot in BlindSpot.objects.filter(tree=tree, path=key).order_by("-pk")[:HISTORY]],
+        "blind_spots": [record(spot) for spot in _blind_spots(tree, key)],
         "unverified": _gaps(tree, key),
         "recheck": _recheck(tree, key),
         "listing": _listed(listing, labels) if listing else None,
         "summary": _summary(key, state, decision, tombstone, labels),
     }
+
+
+def _blind_spots(tree: Tree, key: str) -> list[BlindSpot]:
+    """Those of the path, newest first, and what is open of its directory's in one sum (R54)."""
+    of_path = BlindSpot.objects.filter(tree=tree, path=key, aggregate=False).order_by("-pk")[:HISTORY]
+    summed = BlindSpot.objects.filter(tree=tree, path=paths.parent(key), aggregate=True, closed_at=None).order_by("change")
+    return [*of_path, *summed] if key != paths.ROOT else list(of_path)
 
 
 def _decision(tree: Tree, key: str) -> sql.Row | None:

@@ -14,5 +14,10 @@ def within(rows: QuerySet[M], key: str) -> QuerySet[M]:
     """The rows at a path or below it."""
     if key == paths.ROOT:
         return rows
+    return rows.filter(is_within(key))
+
+
+def is_within(key: str) -> Q:
+    """The condition that a row lies at a path or below it; not for the root, where all do."""
     low, high = sql.below(key)
-    return rows.filter(Q(path=key) | Q(path__gt=low, path__lt=high))
+    return Q(path=key) | Q(path__gt=low, path__lt=high)

@@ -22,6 +22,7 @@ _BLIND = {
     "detected_at": "float8",
     "audit": "bigint",
     "closed_by": "text",
+    "aggregate": "boolean",
 }
 _RECHECK = {**_KEY, "recursive": "boolean", "reason": "text", "wanted_at": "bigint"}
 _REFUSAL = {
@@ -80,31 +81,53 @@ def write_blind_spots(tree_id: int, changes: dict[str, tuple[Any, ...] | None], 
     dialect().insert(
         tables.BLIND_SPOT,
         _BLIND,
-        [(tree_id, path, *spot, "") for path, spot in changes.items() if spot is not None],
-        "ON CONFLICT (tree_id, path) WHERE closed_at IS NULL DO UPDATE SET is_directory = excluded.is_directory, "
+        [(tree_id, path, *spot, "", False) for path, spot in changes.items() if spot is not None],
+        "ON CONFLICT (tree_id, path) WHERE NOT aggregate AND closed_at IS NULL DO UPDATE SET is_directory = excluded.is_directory, "
         "change = excluded.change, count = excluded.count, detected_at = excluded.detected_at, audit = excluded.audit",
     )
 
 
 def close_blind_spots(tree_id: int, wanted: Sequence[str], now: float, by: str) -> int:
-    """Close the open blind spots at these paths; how many."""
+    """Close the open blind spots at these paths, aggregates apart; how many."""
     if not wanted:
         return 0
     among, parameter = dialect().among(wanted)
     return execute(
-        f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = %s WHERE tree_id = %s AND closed_at IS NULL AND path {among}",
+        f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = %s "
+        f"WHERE tree_id = %s AND closed_at IS NULL AND NOT aggregate AND path {among}",
         [now, by, tree_id, parameter],
     )
 
 
+def count_down(tree_id: int, fewer: dict[tuple[str, str], int], now: float) -> None:
+    """Aggregated blind spots were closed one by one: so many fewer per (directory, change). An empty aggregate is closed."""
+    among, parameter = dialect().among(sorted({directory for directory, _ in fewer}))
+    open_ones = query(
+        f"SELECT id, path, change, count FROM {tables.BLIND_SPOT} "
+        f"WHERE tree_id = %s AND closed_at IS NULL AND aggregate AND path {among}",
+        [tree_id, parameter],
+    )
+    left = [(pk, count - fewer.get((path, change), 0)) for pk, path, change, count in open_ones]
+    dialect().update(tables.BLIND_SPOT, 1, {"id": "bigint", "count": "bigint"}, [row for row in left if row[1] > 0])
+    closed = [pk for pk, count in left if count <= 0]
+    if closed:
+        among, parameter = dialect().among(closed)
+        execute(f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = 'realtime event' WHERE id {among}", [now, parameter])
+
+
 def forget_below(tree_id: int, path: str, now: float) -> None:
-    """A subtree went: its suspects go, its open blind spots are closed."""
+    """A subtree went: its suspects go, its open blind spots are closed, and what is counted in the directory itself."""
     within, parameters = below(tree_id, path)
     execute(f"DELETE FROM {tables.SUSPECT} WHERE {within}", parameters)
     execute(
         f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = 'deleted with its directory' "
         f"WHERE {within} AND closed_at IS NULL",
         [now, *parameters],
+    )
+    execute(
+        f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = 'deleted with its directory' "
+        "WHERE tree_id = %s AND path = %s AND closed_at IS NULL AND aggregate",
+        [now, tree_id, path],
     )
 
 
@@ -141,6 +164,10 @@ def move_below(tree_id: int, origin: str, target: str) -> None:
         execute(
             f"UPDATE {table} SET path = %s || substr(path, %s) WHERE {within}{condition}", [target, len(origin) + 1, *parameters]
         )
+    execute(
+        f"UPDATE {tables.BLIND_SPOT} SET path = %s WHERE tree_id = %s AND path = %s AND closed_at IS NULL AND aggregate",
+        [target, tree_id, origin],
+    )
 
 
 def open_gaps(tree_id: int, gaps: Sequence[tuple[Any, ...]]) -> None:
@@ -157,6 +184,8 @@ def write(tree_id: int, remains: Remains, now_ms: int) -> None:
         write_suspects(tree_id, remains.suspects)
     if remains.blind_spots:
         write_blind_spots(tree_id, remains.blind_spots, now_ms / 1000)
+    if remains.counted_down:
+        count_down(tree_id, remains.counted_down, now_ms / 1000)
     if remains.rechecks:
         write_rechecks(tree_id, remains.rechecks)
     if remains.refusals:

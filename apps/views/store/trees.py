@@ -14,7 +14,7 @@ from apps.views.store.dialect import dialect, execute, query
 _TREE = [field.attname for field in Tree._meta.concrete_fields]
 _VIEW = [field.attname for field in View._meta.concrete_fields]
 _JSON = [number for number, name in enumerate(_TREE) if name == "clock"]
-_BOOLEAN = [number for number, name in enumerate(_TREE) if name == "capacity_exceeded"]
+_BOOLEAN = [number for number, name in enumerate(_TREE) if name in ("capacity_exceeded", "blind_deletions")]
 
 
 def lock(tree_id: int) -> Tree:
@@ -39,13 +39,14 @@ def save_progress(tree: Tree) -> None:
     """Write what a batch changes of its tree."""
     execute(
         f"UPDATE {tables.TREE} SET change_seq = %s, last_event_at = %s, last_event_latency_ms = %s, capacity_exceeded = %s, "
-        "tombstone_count = %s, clock = %s WHERE id = %s",
+        "tombstone_count = %s, blind_deletions = %s, clock = %s WHERE id = %s",
         [
             tree.change_seq,
             tree.last_event_at,
             tree.last_event_latency_ms,
             tree.capacity_exceeded,
             tree.tombstone_count,
+            tree.blind_deletions,
             json.dumps(tree.clock),
             tree.pk,
         ],
