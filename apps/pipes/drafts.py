@@ -19,11 +19,11 @@ from apps.pipes.config.history import document_at
 from apps.pipes.config.plan import Plan
 from apps.pipes.config.render import render
 from apps.pipes.config.three_way import Collision, Merged, Side, merge_documents
-from apps.pipes.models import Draft, Revision
+from apps.pipes.models import ApiKey, Draft, Revision
 from apps.pipes.rollouts.waves import Terms
 from apps.pipes.services import document_with
 from apps.runtime import clock
-from apps.runtime.problems import Conflict, NotFound, Problem
+from apps.runtime.problems import Conflict, Invalid, NotFound, Problem
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,18 @@ def save(author: str, document: Document, base: int) -> Draft:
     values = {"document": to_plain(document), "base": base, "updated_at": clock.now_datetime()}
     draft, _ = Draft.objects.update_or_create(author=author, defaults=values)
     return draft
+
+
+def save_wanted(author: str, wanted: service.Wanted, base: int) -> Draft:
+    """Keep what a text wants as the draft, in the place of an older one. Raises Invalid for every fault, and for new keys."""
+    new = sorted(set(wanted.secrets) - set(ApiKey.objects.values_list("ref", flat=True)))
+    if new:
+        raise Invalid(
+            f"The text brings {len(new)} new keys, and a draft keeps no secret.",
+            code="secrets_in_draft",
+            fix="Apply it at once, or leave the keys out and issue them afterwards.",
+        )
+    return save(author, service.preview(wanted).result, base)
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, configuration, enrol, keys, lists
+from apps.pipes.pages import account, configuration, drafts, enrol, keys, lists, rollouts
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
@@ -19,6 +19,16 @@ urlpatterns = [
     path("configuration/", configuration.edit, name="configuration"),
     path("configuration/export/", configuration.export, name="export_configuration"),
     path("changes/", configuration.revisions, name="changes"),
+    path("changes/draft/", drafts.mine, name="draft"),
+    path("changes/draft/take-back/", drafts.take_back, name="take_back_edit"),
+    path("changes/drafts/<str:owner>/", drafts.another, name="draft_of"),
+    path("changes/drafts/<str:owner>/export/", drafts.export, name="export_draft"),
+    path("changes/drafts/<str:owner>/apply/", drafts.apply, name="apply_draft"),
+    path("changes/drafts/<str:owner>/discard/", drafts.discard, name="discard_draft"),
+    path("changes/drafts/<str:owner>/rebase/", drafts.rebase, name="rebase_draft"),
+    path("changes/<int:number>/draft/", drafts.from_revision, name="draft_from_revision"),
+    path("changes/<int:number>/rollout/back/", rollouts.roll_back, name="roll_back"),
+    path("changes/<int:number>/rollout/<str:name>/", rollouts.order, name="order_rollout"),
     path("changes/<int:number>/", configuration.revision, name="revision"),
     path("changes/<int:number>/restore/", configuration.restore, name="restore_revision"),
 ]

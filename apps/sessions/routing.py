@@ -9,6 +9,7 @@ from apps.sessions.boards.base import Board
 from apps.sessions.boards.fleet import FleetBoard
 from apps.sessions.boards.job import JobBoard
 from apps.sessions.boards.pipe import PipeBoard
+from apps.sessions.boards.rollout import RolloutBoard
 from apps.sessions.boards.session import SessionBoard
 from apps.sessions.boards.view import ViewBoard
 from apps.sessions.live.consumers import BoardConsumer
@@ -25,4 +26,5 @@ websocket_urlpatterns = [
     path("ws/view/<slug:slug>", _live(ViewBoard)),
     path("ws/job/<uuid:id>", _live(JobBoard)),
     path("ws/session/<int:number>", _live(SessionBoard)),
+    path("ws/rollout/<int:number>", _live(RolloutBoard)),
 ]

@@ -107,6 +107,7 @@ class AgentFacts:
     ever_seen: bool = False
     seen_seconds_ago: float = 0.0
     config_outdated: bool = False
+    config_refused: str = ""
 
 
 def of_agent(facts: AgentFacts) -> Status:
@@ -125,8 +126,22 @@ def of_agent(facts: AgentFacts) -> Status:
             Status(Level.BAD, "Error", f"{_plural(facts.sessions_in_error, 'pipe')} in error.", "Open the agent's pipes."),
         ),
         (
+            facts.config_refused,
+            Status(
+                Level.BAD,
+                "Configuration refused",
+                f"It stays on the older one: {facts.config_refused}",
+                "Mend what it names, or restore the revision before.",
+            ),
+        ),
+        (
             facts.config_outdated,
-            Status(Level.WARN, "Configuration outdated", "It runs an older configuration than the one wanted.", "Reload it."),
+            Status(
+                Level.WARN,
+                "Configuration outdated",
+                "It runs an older configuration than the one wanted.",
+                "It asks again within five minutes; reload it to have it sooner.",
+            ),
         ),
     )
 
@@ -250,6 +265,43 @@ def of_job(facts: JobFacts) -> Status:
         return Status(Level.BUSY, "Running", again)
     carried = {"queue": "It waits in the agent's queue.", "command": "It goes out with the agent's next heartbeat."}
     return Status(Level.BUSY, "Queued", carried.get(facts.delivery, "It is about to be sent to the agent."))
+
+
+@dataclass(frozen=True)
+class RolloutFacts:
+    """What decides the status of a rollout."""
+
+    state: str
+    wave: int
+    waves: int
+    halted_because: str = ""
+
+
+def of_rollout(facts: RolloutFacts) -> Status:
+    """Its ends first, then a halt, then how far it is."""
+    known = {
+        "halted": Status(Level.BAD, "Halted", facts.halted_because, "Mend the agents and go on, or roll it back."),
+        "done": Status(Level.OK, "Done", "Every agent that is connected was asked, and what failed was tolerated."),
+        "cancelled": Status(Level.OFF, "Stopped", "Who had not got it keeps what it runs until a later change concerns it."),
+        "rolled_back": Status(Level.OFF, "Rolled back", facts.halted_because),
+    }
+    return known.get(facts.state) or Status(Level.BUSY, f"Wave {facts.wave} of {facts.waves}")
+
+
+MEMBERS = {
+    "waiting": Status(Level.OFF, "Waiting", "Its wave has not come."),
+    "sent": Status(Level.BUSY, "Told", "It has not reported yet."),
+    "running": Status(Level.OK, "Runs it"),
+    "failed": Status(Level.BAD, "Failed"),
+    "away": Status(Level.WARN, "Away"),
+    "skipped": Status(Level.OFF, "Passed over"),
+}
+
+
+def of_member(state: str, reason: str) -> Status:
+    """One agent in a rollout, with its own words where it gave some."""
+    known = MEMBERS[state]
+    return Status(known.level, known.label, reason or known.reason)
 
 
 def _plural(count: int, what: str) -> str:

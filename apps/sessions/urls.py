@@ -15,6 +15,7 @@ urlpatterns = [
     path("agents/", agents.agents, name="agents"),
     path("jobs/", lists.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", boards.job, name="job"),
+    path("changes/<int:number>/rollout/", boards.rollout, name="rollout"),
     path("pipes/<slug:slug>/run/", actions.run_phase, name="run_phase"),
     path("pipes/<slug:slug>/pause/", actions.pause, name="pause_pipe"),
     path("views/<slug:slug>/scan/", actions.scan, name="scan"),

@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
-from apps.pipes import audit, enrolment
+from apps.pipes import agents, audit, drafts, enrolment, services
 from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.config.export import export_text
@@ -23,7 +23,9 @@ from apps.pipes.config.reading import Text, read
 from apps.pipes.config.service import Author
 from apps.pipes.confirmation import PROVEN_AT
 from apps.pipes.keys import ref_of
-from apps.pipes.models import Enrolment, Pipe
+from apps.pipes.models import Agent, Enrolment, Pipe
+from apps.pipes.rollouts import service as rollouts
+from apps.pipes.rollouts.waves import Terms, parse_waves
 from apps.pipes.services import pause_pipe
 from apps.runtime import clock
 from apps.sessions.models import Session
@@ -103,6 +105,9 @@ def _site(url: str) -> Site:
         "/configuration/",
         "/changes/",
         *(f"/changes/{number}/" for number in _govern()),
+        f"/changes/{_roll_out()}/rollout/",
+        "/changes/draft/",
+        "/changes/drafts/anna/",
         "/audit/",
         "/system/",
         "/no-such-page/",
@@ -129,6 +134,28 @@ def _govern() -> tuple[int, ...]:
             created_at=clock.now_datetime(),
         )  # fmt: skip
     return tuple(revision.number for revision in (before, after) if revision)
+
+
+def _roll_out() -> int:
+    """A rollout that halted, a draft of one's own that others overtook, and one of a colleague. The number of the revision."""
+    hosts = [f"rack-{number}" for number in range(6)]
+    agents_text = "\n".join(
+        f"  {host}: {{labels: {{site: north}}, pipes: {{home: {{source: data, sender: here, pipe: browsed-pipe}}}}}}"
+        for host in hosts
+    )
+    text = f"sources: {{data: {{uri: /data}}}}\nsenders: {{here: {{uri: 'http://localhost'}}}}\nagents:\n{agents_text}"
+    reading = read([Text("agents.yaml", text)], variables={}, known_ref=ref_of)
+    service.change(service.Wanted(reading.document, reading.secrets), Author("admin"))
+    drafts.put_object("browser", "sources", "data", {"uri": "/mnt/data", "name": "Disks"})
+    moved = service.Wanted(services.document_with("sources", "data", {"uri": "/new/place/of/the/data"}))
+    _plan, revision = service.change(moved, Author("admin", "the new disks"), terms=Terms(parse_waves("50%\nsite=north")))
+    assert revision is not None
+    agents.report(Agent.objects.get(slug="rack-1"), 1, "source data: there is no directory /new/place/of/the/data on this host")
+    for number in (0, 2, 3, 4, 5):
+        agents.report(Agent.objects.get(slug=f"rack-{number}"), revision.number, "")
+    rollouts.advance_all()
+    drafts.put_object("anna", "pipes", "browsed-pipe", {"receiver": "browsed-in", "views": ["browsed"], "disabled": True})
+    return revision.number
 
 
 def _logged_in() -> str:

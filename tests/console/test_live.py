@@ -14,6 +14,11 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
 
+from apps.pipes import agents, services
+from apps.pipes.config import service
+from apps.pipes.models import Agent
+from apps.pipes.rollouts import service as rollouts
+from apps.pipes.rollouts.waves import Terms, parse_waves
 from apps.runtime import hints
 from apps.sessions.boards import base
 from apps.sessions.boards.pipe import PipeBoard
@@ -24,6 +29,7 @@ from fustor_schema.pipestate import PipeState
 from fustor_site.supervisor import ports
 from tests.blackbox.processes import RunningRedis
 from tests.console.conftest import Fleet, build_fleet
+from tests.pipes.conftest import load
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APPLICATION = URLRouter(websocket_urlpatterns)
@@ -91,6 +97,33 @@ async def test_a_program_gets_the_state_as_json(redis_server: RunningRedis, flee
         state = (await frame(program))["state"]
         assert [line["task_id"] for line in state["sessions"]] == [fleet.leader.task_id, fleet.follower.task_id]
         assert str(fleet.leader.id) not in json.dumps(state)
+
+
+@database_sync_to_async
+def roll_out() -> int:
+    """A rollout to one agent; the number of the revision."""
+    pipes = "{home: {source: data, sender: here}}"
+    load(f"sources: {{data: {{uri: /a}}}}\nsenders: {{here: {{}}}}\nagents: {{n1: {{labels: {{a: b}}, pipes: {pipes}}}}}")
+    wanted = service.Wanted(services.document_with("sources", "data", {"uri": "/b"}))
+    _plan, revision = service.change(wanted, service.Author("anna"), terms=Terms(parse_waves("10%")))
+    assert revision is not None
+    return revision.number
+
+
+@database_sync_to_async
+def refuse(name: str) -> None:
+    agents.report(Agent.objects.get(slug=name), 1, "no directory /b")
+    rollouts.advance_all()
+
+
+async def test_a_rollout_shows_live_what_an_agent_reports(redis_server: RunningRedis, fleet: Fleet, reader: User) -> None:
+    number = await roll_out()
+    async with socket(f"/ws/rollout/{number}", reader) as page:
+        first = await frame(page, 30)
+        assert "Told" in first["parts"]["rollout-agents"]
+        await say_shown(page, first["number"])
+        await refuse("n1")
+        assert "no directory /b" in await changed_part(page, "rollout-agents")
 
 
 async def test_a_page_that_has_not_shown_the_last_frame_gets_no_other(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from apps.pipes.models import OPEN_STATES, Rollout
 from apps.runtime import clock
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
@@ -109,7 +110,7 @@ class FleetBoard(Board):
         pipes, views = pipe_lines(self.sight), view_lines(self.sight)
         latest = tuple(job_line(job, self.sight, now) for job in jobs(self.sight)[:JOBS_SHOWN])
         return FleetState(
-            concerns=concerns(pipes, views, agent_concerns(self.sight), latest),
+            concerns=concerns(pipes, views, [*agent_concerns(self.sight), *rollout_concerns(self.sight)], latest),
             pipes=pipes,
             views=views,
             jobs=latest,
@@ -122,6 +123,17 @@ def agent_concerns(sight: Sight) -> list[Concern]:
     agents = list(sight.agents().filter(enabled=True))
     statuses = facts.agent_statuses(agents, sight)
     return [Concern("agent", agent.slug, reverse("agents"), statuses[agent.pk]) for agent in agents]
+
+
+def rollout_concerns(sight: Sight) -> list[Concern]:
+    """The rollouts that are open; they belong to no single view, so a restricted viewer sees none."""
+    if sight.view_ids is not None:
+        return []
+    found = Rollout.objects.filter(state__in=OPEN_STATES)
+    return [
+        Concern("rollout", f"revision {rollout.pk}", reverse("rollout", args=[rollout.pk]), facts.rollout_status(rollout))
+        for rollout in found
+    ]
 
 
 def concerns(

@@ -4,12 +4,14 @@ import uuid
 
 from django.http import Http404, HttpRequest, HttpResponse
 
+from apps.pipes.permissions import Verb
 from apps.runtime.console import page
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, board_page
 from apps.sessions.boards.fleet import FleetBoard
 from apps.sessions.boards.job import JobBoard
 from apps.sessions.boards.pipe import PipeBoard
+from apps.sessions.boards.rollout import RolloutBoard
 from apps.sessions.boards.session import SessionBoard
 from apps.sessions.boards.view import ViewBoard
 from apps.sessions.sight import sight_of
@@ -43,6 +45,12 @@ def session(request: HttpRequest, number: int) -> HttpResponse:
 def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """`/jobs/<id>/`."""
     return _existing(request, JobBoard(job_id, sight=sight_of(request.user)), "jobs/detail.html")
+
+
+@page(Verb.SURVEY)
+def rollout(request: HttpRequest, number: int) -> HttpResponse:
+    """`/changes/<number>/rollout/`."""
+    return _existing(request, RolloutBoard(number, sight=sight_of(request.user)), "rollouts/detail.html")
 
 
 def _existing(request: HttpRequest, board: Board, template: str, **context: object) -> HttpResponse:

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from apps.pipes.models import Agent, Pipe
+from apps.pipes.agents import has_drifted
+from apps.pipes.models import Agent, Pipe, Rollout
 from apps.runtime.clock import now
 from apps.sessions import status
 from apps.sessions.models import Job, Leadership, Session
@@ -52,7 +53,8 @@ def _agent_facts(agent: Agent, sessions: Sequence[Session]) -> status.AgentFacts
         sessions_in_error=sum(lifecycle(state) == PipeState.ERROR for state in states),
         ever_seen=agent.last_seen_at is not None,
         seen_seconds_ago=now() - agent.last_seen_at.timestamp() if agent.last_seen_at else 0.0,
-        config_outdated=any(state & PipeState.CONF_OUTDATED for state in states),
+        config_outdated=has_drifted(agent) or any(state & PipeState.CONF_OUTDATED for state in states),
+        config_refused=agent.reported_error if has_drifted(agent) else "",
     )
 
 
@@ -140,3 +142,8 @@ def job_status(job: Job) -> status.Status:
             attempt=job.attempt,
         )
     )
+
+
+def rollout_status(rollout: Rollout) -> status.Status:
+    """The status of one rollout; no query."""
+    return status.of_rollout(status.RolloutFacts(rollout.state, rollout.wave, len(rollout.waves), rollout.halted_because))
