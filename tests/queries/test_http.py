@@ -496,5 +496,5 @@ def test_s174_a_forest_compares_copies_and_an_unreachable_one_is_unknown(make_wo
     second.session_id = ""
     entries = {entry["name"]: entry for entry in get(world, "/compare", path="/x").json()["entries"]}
     assert entries["first"]["states"] == {one: "present", two: "unknown"}
-    assert get(world, "/search", pattern="first").json()["field"] == "member"
+    assert get(world, "/metadata", path="/x/first").json()["field"] == "member"
     assert [node["path"] for node in get(world, "/search", pattern="first", member=one).json()] == ["/x/first"]
