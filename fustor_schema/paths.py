@@ -63,6 +63,15 @@ def is_escaped(key: str) -> bool:
     return not key.isascii() and _ESCAPED.search(key) is not None
 
 
+def is_plain_utf8(text: str) -> bool:
+    """True when the text is its own key: no lone surrogates, none of the characters that stand for raw bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not is_escaped(text)
+
+
 def display(key: str) -> str:
     r"""The key as people may read it: itself, or with `\xNN` for raw bytes and `\\` for a backslash (lossless)."""
     if not is_escaped(key):

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from apps.runtime.problems import Invalid
+from apps.views import glance
 from apps.views.claims import Origin, Said
 from fustor_schema import paths
 from fustor_schema.sources import EventType, Kind, MessageSource, SourceType
@@ -14,9 +15,9 @@ from fustor_schema.wire import Batch, Event, FsRow, Reject
 
 SCHEMA = "fs"
 DIR_CLOSE = "dir_close"
-_MAX_INTEGER = 2**63 - 1
+_MAX_INTEGER = glance.MAX_INTEGER
 _MAX_INODE = 2**64 - 1
-_MAX_TIME = 1e11  # seconds; the year 5138: beyond it a time is an error of units
+_MAX_TIME = glance.MAX_TIME
 _KINDS = {kind.value for kind in Kind}
 _SOURCES: dict[str, MessageSource] = {source.value: source for source in MessageSource}
 _SOURCE_OF_BATCH = {
@@ -39,6 +40,14 @@ class Op(IntEnum):
     GAP = 5
 
 
+class Telling(IntEnum):
+    """How much the rows of a batch tell of a file."""
+
+    MIXED = 0
+    LITTLE = 1  # size and times
+    ALL = 2  # every column that the store has
+
+
 Entry = tuple[str, FsRow, int]
 """(name, row, row number)."""
 
@@ -55,13 +64,17 @@ class Movement(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """A checked batch. `moves` and `gaps`: by event number; a gap is (scope, reason)."""
+    """A checked batch. `moves` and `gaps`: by event number; a gap is (scope, reason).
+
+    `telling`: the same for all rows of the batch, as far as it is known.
+    """
 
     claims: list[Claim]
     rejects: list[Reject]
     rows: int
     moves: dict[int, Movement]
     gaps: dict[int, tuple[str, str]]
+    telling: Telling = Telling.MIXED
 
 
 class BadField(ValueError):
@@ -77,7 +90,7 @@ def read(batch: Batch, origin: Origin, received_ms: int) -> Intake:
     reader = _Reader(batch, origin, received_ms)
     for number, event in enumerate(batch.envelope.events):
         reader.read_event(event, number)
-    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps)
+    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling)
 
 
 class _Reader:
@@ -89,12 +102,18 @@ class _Reader:
         self.rows = 0
         self.moves: dict[int, Movement] = {}
         self.gaps: dict[int, tuple[str, str]] = {}
+        self._tellings: set[Telling] = set()
         self._refused: set[tuple[int, int | None]] = {(reject.event, reject.row) for reject in batch.refused}
         self._fallback = _SOURCE_OF_BATCH[SourceType(batch.envelope.source_type)]
         self._origin, self._received_ms, self._is_native = origin, received_ms, origin.is_native
         self._error_ms = int(origin.clock_error_ms)
         self._last_said: tuple[object, ...] = ()
         self._said: Said | None = None
+
+    @property
+    def telling(self) -> Telling:
+        """What all rows that were read have in common."""
+        return next(iter(self._tellings)) if len(self._tellings) == 1 else Telling.MIXED
 
     def read_event(self, event: Event, number: int) -> None:
         """One event: its claims, or its rejects. Raises Invalid."""
@@ -143,10 +162,25 @@ class _Reader:
         self._read_upserts(event.rows, number, said)
 
     def _read_upserts(self, rows: list[FsRow], number: int, said: Said) -> None:
+        closes = bool(rows) and rows[-1].kind == DIR_CLOSE
+        listed = rows[:-1] if closes else rows
+        seen = glance.look(listed) if len(listed) >= glance.WORTH_A_GLANCE and not self._refused else None
+        if seen is None:
+            self._tellings.add(Telling.MIXED)
+            self._read_one_by_one(rows, number, said)
+            return
+        self._tellings.add(Telling.ALL if seen.tells_all else Telling.LITTLE if seen.tells_little else Telling.MIXED)
+        self.claims.extend(
+            [(Op.DIRECTORY if is_directory else Op.FILE, said, head, entries, number) for is_directory, head, entries in seen.runs]
+        )
+        if closes:
+            self._read_one_by_one(rows[-1:], number, said, first=len(listed))
+
+    def _read_one_by_one(self, rows: list[FsRow], number: int, said: Said, *, first: int = 0) -> None:
         claims, refused = self.claims, self._refused
         current = ""
         entries: list[Entry] = []
-        for index, row in enumerate(rows):
+        for index, row in enumerate(rows, first):
             if refused and (number, index) in refused:
                 continue
             try:

@@ -3,13 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from apps.views import recognition
 from apps.views.intake import Intake, Op
 from apps.views.working import Folder, WorkingSet
 from fustor_schema import paths
-from fustor_schema.sources import MessageSource
-from fustor_schema.wire import FsRow
-
-_PLAIN = {MessageSource.SNAPSHOT, MessageSource.AUDIT}
 
 
 def load(tree_id: int, checked: Intake, now_ms: int) -> WorkingSet:
@@ -49,27 +46,9 @@ def _load_children(working: WorkingSet, checked: Intake) -> None:
         names[folder].append(name)
     if maybe_directories:
         working.load_exactly(maybe_directories)
-    repeated = _claimed_once(working, checked, names)
-    working.load_or_recognise(repeated)
+    repeated = recognition.candidates(working, checked, names)
+    recognition.recognise(checked.telling, repeated)
     working.load_files({folder: wanted for folder, wanted in names.items() if folder not in repeated})
-
-
-def _claimed_once(working: WorkingSet, checked: Intake, names: dict[Folder, list[str]]) -> dict[Folder, dict[str, FsRow]]:
-    """Per folder the rows of the names that are claimed once, when nothing but an old client's scan speaks in the batch: only
-    then may a row that repeats what is stored be recognised without being looked at."""
-    if checked.moves or any(claim[0] is Op.DELETE or claim[1].source not in _PLAIN for claim in checked.claims):
-        return {}
-    claimed: dict[Folder, dict[str, FsRow]] = {}
-    for op, _, directory, entries, _ in checked.claims:
-        folder = working.folders.get(directory)
-        if op is Op.FILE and folder is not None and folder.total_files:
-            claimed.setdefault(folder, {}).update({entry[0]: entry[1] for entry in entries if _says_little(entry[1])})
-    return {folder: rows for folder, rows in claimed.items() if len(rows) == len(names[folder])}
-
-
-def _says_little(row: FsRow) -> bool:
-    """Whether a row tells size and times only, as old clients do."""
-    return row.kind is None and row.mode is row.uid is row.gid is row.inode is row.nlink is None
 
 
 def _first_missing(folders: dict[str, Folder], in_doubt: set[str]) -> Iterator[tuple[Folder, str]]:

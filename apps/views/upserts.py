@@ -4,6 +4,8 @@ A scan's rows of one directory come as one claim: those that say nothing new, an
 way; every other row asks `rules`.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from apps.views import rules
@@ -19,6 +21,7 @@ from fustor_schema.sources import MessageSource
 from fustor_schema.wire import FsRow
 
 _SEEN = int(Rule.NEWER_OBSERVATION)
+_facts: Callable[[FsRow], tuple[Any, ...]] = attrgetter("modified_time", "created_time", "mode", "uid", "gid", "inode", "nlink")
 
 
 def put_files(context: Context, said: Said, directory: str, entries: list[Entry], number: int) -> None:
@@ -28,6 +31,10 @@ def put_files(context: Context, said: Said, directory: str, entries: list[Entry]
         return
     if context.remembers_listings(said):
         context.remains.note_listed(folder, [entry[0] for entry in entries], said.observed_at)
+    if folder.is_repeated:
+        context.outcome.applied += len(entries)
+        confirm(folder, said)
+        return
     is_plain_scan = not said.realtime and said.source is not MessageSource.ON_DEMAND
     if is_plain_scan and folder.is_new and not context.complete and not context.graves and context.room > len(entries):
         entries = _add_to_new_folder(context, said, folder, entries)
@@ -48,27 +55,34 @@ def put_files(context: Context, said: Said, directory: str, entries: list[Entry]
 
 def _add_to_new_folder(context: Context, said: Said, folder: Folder, entries: list[Entry]) -> list[Entry]:
     """Store the files of a directory that this batch brought; the entries that need a closer look are left."""
-    left: list[Entry] = []
-    rows: dict[str, FileRow] = {}
-    files, number, hot_after = folder.files, folder.id, context.hot_after
-    observed_at, now_ms, session = said.observed_at, context.now_ms, said.session
-    above = context.working.folders if folder.total_directories or folder.delta_directories else {}
-    for entry in entries:
-        name, row, _ = entry
-        mtime = row.modified_time
-        is_taken = name in rows or name in files or (above and paths.join(folder.path, name) in above)
-        if is_taken or (mtime is not None and mtime > hot_after):
-            left.append(entry)
-            continue
-        kind = 0 if row.kind is None else KIND_NUMBER[row.kind]
-        rows[name] = (
-            number, name, kind, row.size or 0, mtime, row.created_time, row.mode, row.uid, row.gid, row.inode, row.nlink,
-            0, observed_at, now_ms, session, _SEEN,
-        )  # fmt: skip
+    plain, left = (entries, []) if _are_plainly_new(context, folder, entries) else _sorted_out(context, folder, entries)
+    number, end = folder.id, (0, said.observed_at, context.now_ms, said.session, _SEEN)
+    rows = [(number, name, KIND_NUMBER[row.kind or "file"], row.size or 0, *_facts(row), *end) for name, row, _ in plain]
     context.working.add_files(folder, rows)
     context.room -= len(rows)
     context.outcome.applied += len(rows)
     return left
+
+
+def _are_plainly_new(context: Context, folder: Folder, entries: list[Entry]) -> bool:
+    """Whether nothing stands under any of the names, each is named once, and no file is hot: the common case, all at once."""
+    names = {entry[0] for entry in entries}
+    newest = max([entry[1].modified_time or 0.0 for entry in entries])
+    has_directories = folder.total_directories or folder.delta_directories
+    return newest <= context.hot_after and len(names) == len(entries) and not has_directories and names.isdisjoint(folder.files)
+
+
+def _sorted_out(context: Context, folder: Folder, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """(those that may be stored as they are, those of which something said in `_are_plainly_new` is not true)."""
+    plain: list[Entry] = []
+    left: list[Entry] = []
+    taken, folders = set(folder.files), context.working.folders
+    for entry in entries:
+        name = entry[0]
+        needs_a_look = name in taken or context.is_hot(entry[1].modified_time) or paths.join(folder.path, name) in folders
+        (left if needs_a_look else plain).append(entry)
+        taken.add(name)
+    return plain, left
 
 
 def _create_file(context: Context, said: Said, folder: Folder, name: str, row: FsRow, place: tuple[int, int]) -> None:

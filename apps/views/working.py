@@ -4,12 +4,11 @@
 changes gather per folder and travel up the ancestors only when somebody needs them or the set is flushed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, Generic, TypeVar
 
 from apps.views.store import nodes, tables
 from fustor_schema import paths
-from fustor_schema.wire import FsRow
 
 T = TypeVar("T")
 FileRow = tuple[Any, ...]
@@ -56,6 +55,7 @@ class Folder:
         "files",
         "id",
         "is_new",
+        "is_repeated",
         "name",
         "owner_deltas",
         "parent",
@@ -86,6 +86,7 @@ class Folder:
         self.id, self.path, self.parent, self.name, self.values = number, path, parent, name, values
         self.depth: int = parent.depth + 1 if parent is not None else 0
         self.is_new = self.dirty = is_new
+        self.is_repeated = False
         self.delta_files = self.delta_directories = self.delta_bytes = 0
         self.stale_newest = False
         self.files: dict[str, FileRow] = {}
@@ -113,6 +114,10 @@ class Folder:
             self.owner_deltas = {}
         before = self.owner_deltas.get(uid, (0, 0))
         self.owner_deltas[uid] = (before[0] + files, before[1] + size)
+
+    def is_worth_reading_whole(self, wanted: Sized) -> bool:
+        """Whether these names are a good part of the stored files: one range of the table instead of a look-up for each."""
+        return 0 < self.total_files <= len(wanted) * _WORTH_READING_WHOLE
 
     def mark_written(self, name: str) -> None:
         """The row of this name must be written."""
@@ -165,17 +170,16 @@ class WorkingSet:
     def load_files(self, names: dict[Folder, list[str]]) -> None:
         """Load what is stored under these names of these stored folders.
 
-        A folder of which the batch names a good part is read whole: one range of the table instead of one look-up per name.
+        A folder of which the batch names a good part is read whole.
         """
         whole: list[int] = []
         pairs: list[tuple[int, str]] = []
         by_id: dict[int, dict[str, FileRow]] = {}
         for folder, wanted in names.items():
-            stored = folder.values[_FILES]
-            if not stored:
+            if not folder.values[_FILES]:
                 continue
             by_id[folder.id] = folder.files
-            if stored <= len(wanted) * _WORTH_READING_WHOLE:
+            if folder.is_worth_reading_whole(wanted):
                 whole.append(folder.id)
             else:
                 number = folder.id
@@ -184,30 +188,6 @@ class WorkingSet:
             by_id[row[0]][row[1]] = row
         for row in nodes.files_of(whole):
             by_id[row[0]][row[1]] = row
-
-    def load_or_recognise(self, claimed: dict[Folder, dict[str, FsRow]]) -> None:
-        """As `load_files`, for a batch of an old client's scan that claims each name once: rows that a claim merely repeats are
-        read in part only, and marked SAME."""
-        whole: dict[int, Folder] = {}
-        others: dict[Folder, list[str]] = {}
-        for folder, rows in claimed.items():
-            if folder.values[_FILES] <= len(rows) * _WORTH_READING_WHOLE:
-                whole[folder.id] = folder
-            else:
-                others[folder] = list(rows)
-        differing: list[tuple[int, str]] = []
-        for number, name, size, mtime, ctime in nodes.brief_files_of(list(whole)):
-            folder = whole[number]
-            row = claimed[folder].get(name)
-            if row is None:
-                continue
-            if mtime == row.modified_time and size == row.size and ctime == row.created_time:
-                folder.files[name] = SAME
-            else:
-                differing.append((number, name))
-        for stored in nodes.files(differing):
-            whole[stored[0]].files[stored[NAME]] = stored
-        self.load_files(others)
 
     def add_folder(self, path: str) -> Folder:
         """A new directory below its parent, which is in the set. It starts as a placeholder."""
@@ -235,20 +215,21 @@ class WorkingSet:
             folder.newest_mtime, folder.stale_newest = mtime, False
         self.touched.add(folder)
 
-    def add_files(self, folder: Folder, rows: dict[str, FileRow]) -> None:
+    def add_files(self, folder: Folder, rows: list[FileRow]) -> None:
         """Store files of a directory that is new in this set, under names that it does not hold yet."""
         if not rows:
             return
-        folder.files.update(rows)
-        folder.written = folder.written | set(rows) if folder.written else set(rows)
+        added = {row[NAME]: row for row in rows}
+        folder.files.update(added)
+        folder.written = folder.written | set(added) if folder.written else set(added)
         folder.delta_files += len(rows)
-        folder.delta_bytes += sum([row[SIZE] for row in rows.values()])
-        newest = max([row[MTIME] for row in rows.values() if row[MTIME] is not None], default=None)
+        folder.delta_bytes += sum([row[SIZE] for row in rows])
+        newest = max([row[MTIME] for row in rows if row[MTIME] is not None], default=None)
         if newest is not None and (folder.newest_mtime is None or newest > folder.newest_mtime):
             folder.newest_mtime, folder.stale_newest = newest, False
-        for row in rows.values():
-            if row[UID] is not None:
-                folder.add_owner(row[UID], 1, row[SIZE])
+        for uid in {row[UID] for row in rows} - {None}:
+            sizes = [row[SIZE] for row in rows if row[UID] == uid]
+            folder.add_owner(uid, len(sizes), sum(sizes))
         self.touched.add(folder)
 
     def drop_file(self, folder: Folder, name: str) -> FileRow:

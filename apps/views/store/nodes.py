@@ -34,12 +34,13 @@ def files_of(directory_ids: Sequence[int]) -> list[Any]:
     return query(f"SELECT {_FILE} FROM {tables.FILE} WHERE directory_id {among}", [parameter])
 
 
-def brief_files_of(directory_ids: Sequence[int]) -> list[Any]:
-    """(directory id, name, size, mtime, ctime) of all stored files of these directories."""
+def some_columns_of(directory_ids: Sequence[int], columns: Sequence[str]) -> list[Any]:
+    """(directory id, name, these columns …) of all stored files of these directories, directory by directory."""
     if not directory_ids:
         return []
     among, parameter = dialect().among(directory_ids)
-    return query(f"SELECT directory_id, name, size, mtime, ctime FROM {tables.FILE} WHERE directory_id {among}", [parameter])
+    told = ", ".join(("directory_id", "name", *columns))
+    return query(f"SELECT {told} FROM {tables.FILE} WHERE directory_id {among} ORDER BY directory_id", [parameter])
 
 
 def new_directory_ids(count: int) -> Sequence[int]:
