@@ -4,11 +4,14 @@ Started by the supervisor and by the tests. Behind a proxy (FUSTOR_BEHIND_PROXY)
 """
 
 import argparse
+import io
 import os
 import sys
+from typing import IO
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
 
+from daphne import http_protocol
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server
 
@@ -16,16 +19,41 @@ from fustor_site.asgi import application
 
 # bodies reach the application in pieces of this size; a batch is 0.1 to 1 MB, and every piece costs a turn of the loop
 BODY_PIECE_BYTES = 1024 * 1024
+# Twisted writes every body over 100 kB to a file first; a batch seldom has more than this
+IN_MEMORY_BYTES = 4 * 1024 * 1024
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 # connections that wait to be accepted; Twisted's 50 overflow when a fleet comes back after a restart, and the kernel then lets each
 # that found no place try again a second later
 WAITING_CONNECTIONS = 1024
 
 
+class Request(http_protocol.WebRequest):  # type: ignore[misc]  # Daphne has no types
+    """Daphne's request, with an ordinary body kept in memory, and of a body over the limit only as much as shows that it is."""
+
+    content: IO[bytes]
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """The headers are read; `length` is None for a chunked body."""
+        from django.conf import settings
+
+        self._room = int(settings.FUSTOR_MAX_BODY_BYTES) + 1
+        if length is not None and length <= IN_MEMORY_BYTES:
+            self.content = io.BytesIO()
+        else:
+            super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """A piece of the body. What is over the limit is read and dropped: a client that still sends would not see an answer."""
+        kept = data[: self._room]
+        self._room -= len(kept)
+        super().handleContentChunk(kept)
+
+
 def server(host: str, port: int) -> Server:
     """The server, not yet running. Twisted drops a connection that sends nothing for 60 s in the middle of a request."""
     from django.conf import settings
 
+    http_protocol.WebRequest = Request  # the name that Daphne's factory looks up for every connection
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
     return Server(
         application,
