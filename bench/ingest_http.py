@@ -4,6 +4,7 @@ One keep-alive connection; every answer means committed. Bodies are made beforeh
 ratios to a raw upsert of as many rows into the same kind of table, in the same run.
 """
 
+import argparse
 import http.client
 import json
 import os
@@ -110,7 +111,9 @@ def timed(label: str, rows: int, pusher: Pusher, bodies: list[bytes], encoding: 
 
 def main() -> None:
     """Run all."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=200_000)
+    count: int = parser.parse_args().rows
     changed = min(30_000, count // 2)
     with RunningServer() as server, server_database(server):
         call_command("migrate", verbosity=0)
