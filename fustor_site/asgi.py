@@ -12,8 +12,10 @@ pages = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - models exist only after Django is set up
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402 - models exist only after Django is set up, and so does all that needs them
 
 from apps.sessions.routing import websocket_urlpatterns  # noqa: E402
+from fustor_site import checkpoints  # noqa: E402
 from fustor_site.program_path import ProgramHandler, by_path  # noqa: E402
 
 application = ProtocolTypeRouter(
@@ -22,6 +24,9 @@ application = ProtocolTypeRouter(
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
+
+if settings.IS_SQLITE:
+    checkpoints.start(settings.DATABASES["default"]["NAME"])
 
 # What is loaded by now lives for ever, and a batch makes tens of thousands of short-lived rows: the collector's defaults would
 # look through all of it some fifty times a batch (measured: 15 % of the time of ingestion).

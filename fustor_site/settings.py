@@ -136,8 +136,8 @@ def _sqlite(path: Path) -> dict[str, Any]:
                 f"PRAGMA synchronous={env.str('FUSTOR_SQLITE_SYNCHRONOUS', default='NORMAL')};"
                 "PRAGMA cache_size=-65536;PRAGMA mmap_size=268435456;PRAGMA temp_store=MEMORY;"
                 "PRAGMA journal_size_limit=67108864;"
-                # a page that many batches touch is copied into the database once, not once per batch
-                "PRAGMA wal_autocheckpoint=8000;"
+                # fustor_site.checkpoints copies the log into the database beside the batches; this is for when it does not run
+                "PRAGMA wal_autocheckpoint=32000;"
             ),
         },
         "TEST": {"NAME": str(path.with_name(f"test-{path.name}"))},

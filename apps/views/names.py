@@ -17,9 +17,11 @@ from apps.views.store import trigrams
 from fustor_schema import paths
 
 # how much one transaction takes: on SQLite nobody else writes meanwhile
-DIRECTORIES_PER_STEP = 100
-NAMES_PER_STEP = 5_000
+DIRECTORIES_PER_STEP = 50
+NAMES_PER_STEP = 1_000
 BATCHES_PER_STEP = 50
+# between two steps others write: SQLite has no queue, a writer that waits looks again after 1, 2, 5, 10, 15, 20, 25 … ms
+PAUSE_SECONDS = 0.025
 # an index with so many more names than the tree is begun anew
 GARBAGE_FLOOR = 100_000
 
@@ -41,6 +43,7 @@ def index_names(budget_seconds: float) -> int:
             if step is None:
                 break
             added += step
+            time.sleep(PAUSE_SECONDS)
     return added
 
 
@@ -139,6 +142,8 @@ def _follow(index: NameIndex, tree: Tree) -> int:
     arrived: set[str] = set()
     moved: set[str] = set()
     for batch in batches:
+        if len(arrived) >= NAMES_PER_STEP:
+            break
         index.followed_seq = batch.last_seq
         for kind, path, is_directory, *_ in msgspec.json.decode(bytes(batch.entries)):
             if kind in ARRIVALS:
