@@ -12,10 +12,13 @@ from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils import timezone
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import SimpleLazyObject
 
+from apps.pipes import logins
+from apps.pipes.permissions import person_of
 from apps.runtime.ids import new_uuid
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -53,6 +56,19 @@ class ContentSecurityPolicy(MiddlewareMixin):
         """The response with the policy, unless it brought one of its own."""
         response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
+
+
+class OwnSettings(MiddlewareMixin):
+    """What a person has chosen: times in their own time zone. And a note that their login is in use."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Before the page."""
+        timezone.deactivate()
+        if request.user.is_authenticated:
+            logins.note_seen(request)
+            person = person_of(request.user)
+            if person and person.time_zone:
+                timezone.activate(person.time_zone)
 
 
 @sync_and_async_middleware

@@ -24,5 +24,6 @@ BEAT = {
         ("views.trim", 3600.0),
         ("pipes.write_down_key_use", 60.0),
         ("pipes.advance_rollouts", 2.0),
+        ("pipes.tidy_logins", 3600.0),
     )
 }

@@ -60,6 +60,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "ninja",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "fustor_site.apps.SiteConfig",
     "apps.runtime.apps.RuntimeConfig",
     "apps.views.apps.ViewsConfig",
@@ -82,6 +85,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "fustor_site.middleware.OwnSettings",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -199,6 +204,9 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
+AXES_HANDLER = "fustor_site.lockout.Handler"
+AXES_CLIENT_IP_CALLABLE = "apps.pipes.addresses.client_address"
+AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "fustor_site.pages.locked_out"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -212,6 +220,15 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # for so long after a login or a confirmation nobody is asked again for the password before something grave
 FUSTOR_CONFIRM_MINUTES = env.int("FUSTOR_CONFIRM_MINUTES", default=10)
+# links to set a password, from an invitation or a lost password, are good for so long
+PASSWORD_RESET_TIMEOUT = env.int("FUSTOR_INVITATION_HOURS", default=72) * 3600
+# whether an admin without a second factor may do nothing but set one up
+FUSTOR_ADMINS_NEED_SECOND_FACTOR = env.bool("FUSTOR_ADMINS_NEED_SECOND_FACTOR", default=False)
+# second factors are those of allauth, its pages are not used (apps.pipes.factors)
+MFA_ADAPTER = "apps.pipes.factor_secrets.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_TOTP_ISSUER = "Fustor"
+MFA_TOTP_TOLERANCE = 1
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

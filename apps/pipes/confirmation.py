@@ -5,19 +5,24 @@ The API asks the same of a login of the console (`Principal.check_confirmed`), n
 
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from apps.pipes import second_step
 from apps.runtime import clock
 from apps.runtime.problems import Forbidden
 
 PROVEN_AT = "proven_at"
 PASSWORD = "confirm_password"  # noqa: S105 - the name of a form field
 WAS_GET = "confirm_get"
-OWN_FIELDS = frozenset({PASSWORD, WAS_GET, "confirm_username", "csrfmiddlewaretoken"})
+CODE = "confirm_code"
+PASSKEY = "confirm_passkey"
+PROOFS = (PASSWORD, CODE, PASSKEY)
+OWN_FIELDS = frozenset({*PROOFS, WAS_GET, "confirm_username", "csrfmiddlewaretoken"})
 
 
 def note(request: HttpRequest) -> None:
@@ -46,7 +51,7 @@ def ask(request: HttpRequest) -> HttpResponse | None:
         return None
     if request.headers.get("HX-Request"):
         return _sent_away(request)
-    if PASSWORD not in request.POST:
+    if not any(request.POST.get(proof) for proof in PROOFS):
         return _question(request)
     if not _is_proof(request):
         return _question(request, _("That is not right. Try again."))
@@ -58,14 +63,20 @@ def ask(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_proof(request: HttpRequest) -> bool:
-    # through the backends, so that wrong passwords count towards the lock-out
-    return authenticate(request, username=request.user.get_username(), password=request.POST[PASSWORD]) == request.user
+    user = request.user
+    if not isinstance(user, AbstractBaseUser):
+        return False
+    if password := request.POST.get(PASSWORD):
+        # through the backends, so that wrong passwords count towards the lock-out
+        return authenticate(request, username=user.get_username(), password=password) == user
+    return second_step.check(request, user, request.POST.get(CODE, ""), request.POST.get(PASSKEY, ""))
 
 
 def _question(request: HttpRequest, error: str = "") -> HttpResponse:
     was_get = request.method != "POST" or WAS_GET in request.POST
     kept = [] if was_get else [(name, value) for name, values in _without_own_fields(request.POST).lists() for value in values]
     context = {"kept": kept, "was_get": was_get, "error": error, "minutes": settings.FUSTOR_CONFIRM_MINUTES}
+    context |= second_step.ways(request.user)
     response = render(request, "account/confirm.html", context, status=403)
     response.headers["Cache-Control"] = "no-store"
     return response

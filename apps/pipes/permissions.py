@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
 
+from apps.pipes import factors
 from apps.pipes.models import Person, Role
 from apps.views.models import View
 
@@ -47,13 +49,25 @@ def allowed(user: User, verb: str, obj: Model | None = None) -> bool:
 
 
 def role_of(user: User) -> Role | None:
-    """The person's role; None for nobody and for a user that was switched off."""
-    if not user.is_authenticated or not user.is_active:
+    """The role that counts now; None for nobody, a user that was switched off, an admin who lacks a needed second factor."""
+    if not user.is_authenticated or not user.is_active or lacks_factor(user):
         return None
+    return granted_role(user)
+
+
+def granted_role(user: User) -> Role:
+    """The role that was given to a user, whether it counts now or not."""
     if getattr(user, "is_superuser", False):
         return Role.ADMIN
     person = person_of(user)
     return Role(person.role) if person else Role.VIEWER
+
+
+def lacks_factor(user: User) -> bool:
+    """Whether this is an admin who must set up a second factor before anything else (FUSTOR_ADMINS_NEED_SECOND_FACTOR)."""
+    if not settings.FUSTOR_ADMINS_NEED_SECOND_FACTOR or not isinstance(user, AbstractBaseUser):
+        return False
+    return granted_role(user) == Role.ADMIN and not factors.has_factor(user)
 
 
 def person_of(user: User) -> Person | None:

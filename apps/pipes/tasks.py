@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.pipes import usage
+from apps.pipes import logins, usage
 from apps.pipes.rollouts import service as rollouts
 
 
@@ -16,3 +16,9 @@ def write_down_key_use() -> None:
 def advance_rollouts() -> None:
     """Watch what agents report of a rollout, send its next wave, halt it: every other second."""
     rollouts.advance_all()
+
+
+@shared_task(name="pipes.tidy_logins")
+def tidy_logins() -> None:
+    """Drop login sessions that ran out, and what was noted of them."""
+    logins.tidy()

@@ -2,10 +2,27 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, configuration, drafts, enrol, keys, lists, rollouts
+from apps.pipes.pages import account, configuration, drafts, enrol, factors, keys, lists, rollouts, users
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
+    path("profile/", account.profile, name="profile"),
+    path("profile/look/", account.look, name="save_look"),
+    path("profile/password/", account.password, name="own_password"),
+    path("profile/logins/end/", account.end_other_logins, name="end_other_logins"),
+    path("profile/logins/<int:login_id>/end/", account.end_login, name="end_login"),
+    path("profile/app/", factors.add_app, name="add_app"),
+    path("profile/passkey/", factors.add_passkey, name="add_passkey"),
+    path("profile/recovery-codes/", factors.recovery_codes, name="recovery_codes"),
+    path("profile/factors/<int:factor_id>/remove/", factors.remove, name="remove_factor"),
+    path("people/", users.users, name="users"),
+    path("people/new/", users.create, name="create_user"),
+    path("people/<str:username>/", users.user, name="user"),
+    path("people/<str:username>/switch/", users.switch, name="user_switch"),
+    path("people/<str:username>/logins/end/", users.end_logins, name="user_end_logins"),
+    path("people/<str:username>/factor/reset/", users.reset_factor, name="user_factor"),
+    path("people/<str:username>/link/", users.new_link, name="user_link"),
+    path("people/<str:username>/delete/", users.delete, name="user_delete"),
     path("receivers/", lists.receivers, name="receivers"),
     path("keys/", lists.keys, name="keys"),
     path("audit/", lists.audit_log, name="audit_log"),

@@ -2,7 +2,10 @@
 (() => {
   "use strict";
   const KEY = "fustor-theme";
-  const wanted = () => localStorage.getItem(KEY) || "auto";
+  // what the account says holds on every browser; a choice made here holds until the account says something else
+  const account = document.documentElement.dataset.theme || "";
+  const here = () => (localStorage.getItem(KEY + "-account") === account ? localStorage.getItem(KEY) : "");
+  const wanted = () => here() || account || "auto";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   function apply() {
@@ -14,6 +17,7 @@
     toggle() {
       const next = document.documentElement.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
       localStorage.setItem(KEY, next);
+      localStorage.setItem(KEY + "-account", account);
       apply();
     },
   };

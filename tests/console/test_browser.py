@@ -109,6 +109,13 @@ def _site(url: str) -> Site:
         "/changes/draft/",
         "/changes/drafts/anna/",
         "/audit/",
+        "/profile/",
+        "/profile/password/",
+        "/profile/app/",
+        "/profile/passkey/",
+        "/people/",
+        "/people/new/",
+        "/people/browser/",
         "/system/",
         "/no-such-page/",
     )

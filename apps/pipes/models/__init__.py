@@ -1,6 +1,6 @@
 """Tables of what is configured, who may touch it, and what was changed."""
 
-from apps.pipes.models.access import UNSET, ApiKey, Enrolment, EnrolmentToken, KeyKind, Person, Role
+from apps.pipes.models.access import UNSET, ApiKey, Enrolment, EnrolmentToken, KeyKind, Login, Person, Role, Theme
 from apps.pipes.models.configured import Agent, AgentPipe, Configured, Pipe, PipeView, Receiver, Sender, Source
 from apps.pipes.models.history import AuditEntry, Draft, LegacyUse, Revision
 from apps.pipes.models.rollouts import OPEN_STATES, MemberState, Rollout, RolloutMember, RolloutState
@@ -18,6 +18,7 @@ __all__ = [
     "EnrolmentToken",
     "KeyKind",
     "LegacyUse",
+    "Login",
     "MemberState",
     "Person",
     "Pipe",
@@ -30,4 +31,5 @@ __all__ = [
     "RolloutState",
     "Sender",
     "Source",
+    "Theme",
 ]

@@ -87,6 +87,14 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Admin: everything"
 
 
+class Theme(models.TextChoices):
+    """How the console looks to a person."""
+
+    SYSTEM = "", "As the system"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
 class Person(models.Model):
     """The role of one user. A user without this row is a viewer (a superuser: an admin)."""
 
@@ -94,9 +102,27 @@ class Person(models.Model):
     role = models.CharField(max_length=10, choices=Role, default=Role.VIEWER)
     restricted = models.BooleanField(default=False, help_text="A viewer who sees the listed views only")
     views = models.ManyToManyField(View, blank=True, related_name="people")
+    theme = models.CharField(max_length=5, blank=True, choices=Theme, default=Theme.SYSTEM)
+    time_zone = models.CharField(max_length=60, blank=True, help_text="IANA name; empty is UTC")
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role}"
+
+
+class Login(models.Model):
+    """One login of a person: which browser, from where. It stands for a row of Django's sessions and goes with it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="logins")
+    session_key = models.CharField(max_length=40, unique=True)
+    browser = models.CharField(max_length=300, blank=True, help_text="What the browser calls itself")
+    address = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-started_at",)
+
+    def __str__(self) -> str:
+        return f"{self.user} from {self.address}"
 
 
 class EnrolmentToken(models.Model):

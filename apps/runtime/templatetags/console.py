@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django import template
 from django.http import QueryDict
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -65,7 +66,7 @@ def when(value: datetime | float | None) -> SafeString | str:
     moment = value if isinstance(value, datetime) else as_datetime(float(value))
     if moment is None:
         return str(value)
-    exact = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    exact = timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
     words = relative(moment.timestamp() - clock.now())
     return format_html('<time datetime="{}" title="{}" data-ago>{}</time>', moment.isoformat(), exact, words)
 
