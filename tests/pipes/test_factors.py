@@ -121,7 +121,7 @@ def test_an_app_is_taken_only_with_a_right_code_over_the_pages(ada: User) -> Non
     client = Client()
     client.force_login(ada)
     page = client.get("/profile/app/")
-    secret = client.session["app_secret"]
+    secret = client.session["new_app"]
     assert page.headers["Cache-Control"] == "no-store"
     assert "data:image/svg+xml;base64," in page.content.decode()
     assert client.post("/profile/app/", {"code": "123"}).status_code == 422
@@ -161,7 +161,7 @@ def test_where_admins_need_a_factor_they_may_only_make_one(ada: User, settings: 
     assert client.get("/api/v1/manage/configuration").status_code == 403
     assert client.get("/profile/").status_code == 200
     client.get("/profile/app/")
-    client.post("/profile/app/", {"code": code_of(client.session["app_secret"])})
+    client.post("/profile/app/", {"code": code_of(client.session["new_app"])})
     assert client.get("/keys/").status_code == 200
     viewer = people.create(ROOT, "vera", PASSWORD, Role.VIEWER)
     other = Client()

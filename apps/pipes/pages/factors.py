@@ -13,7 +13,7 @@ from apps.runtime.console import OWN, page
 from apps.runtime.problems import Problem
 
 # the secret of an app that is being set up; it becomes a factor when a code of it is right
-APP_SECRET = "app_secret"  # noqa: S105 - the name of a value in the session
+NEW_APP = "new_app"
 
 
 @require_http_methods(["GET", "POST"])
@@ -21,7 +21,7 @@ APP_SECRET = "app_secret"  # noqa: S105 - the name of a value in the session
 def add_app(request: HttpRequest) -> HttpResponse:
     """`/profile/app/`: the QR code, and a code in return."""
     user = owner_of(request)
-    secret = request.session.setdefault(APP_SECRET, factors.new_secret())
+    secret = request.session.setdefault(NEW_APP, factors.new_secret())
     error = ""
     if request.method == "POST":
         try:
@@ -29,7 +29,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
         except Problem as problem:
             error = told(problem)
         else:
-            del request.session[APP_SECRET]
+            del request.session[NEW_APP]
             return _added(request, codes, _("The app is your second factor now."))
     context = {"secret": secret, "picture": factors.picture_of(user, secret), "error": error}
     return _unkept(render(request, "account/app.html", context, status=422 if error else 200))
