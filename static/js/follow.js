@@ -2,10 +2,10 @@
 // new or differ are marked for a moment. Nothing is re-ordered under the pointer beyond what the sort order asks for.
 (() => {
   "use strict";
-  const QUIET_MS = 150;
   const MARK_MS = 4000;
   let framesSeen = 0;
-  let timer = null;
+  let busy = false;
+  let stale = false;
 
   function seen() {
     return new Map([...document.querySelectorAll("tr[data-seen]")].map((row) => [row.id, row.dataset.seen]));
@@ -19,16 +19,26 @@
     }
   }
 
+  // frames are gathered by the server already: fetch at once, and once more for what came meanwhile
   async function refresh() {
-    timer = null;
-    const before = seen();
-    await window.fustorLive.refresh();
-    mark(before);
+    stale = true;
+    if (busy) return;
+    busy = true;
+    try {
+      while (stale) {
+        stale = false;
+        const before = seen();
+        await window.fustorLive.refresh();
+        mark(before);
+      }
+    } finally {
+      busy = false;
+    }
   }
 
   document.addEventListener("fustor:frame", (event) => {
     if (event.detail.polled) return;
     // the first frame says what the page shows already
-    if (framesSeen++ > 0) timer ??= setTimeout(refresh, QUIET_MS);
+    if (framesSeen++ > 0) refresh();
   });
 })();
