@@ -5,7 +5,7 @@ Called by `loading`, for folders of which the batch names each file once. A fold
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -16,7 +16,6 @@ from apps.views.working import SAME, Folder, WorkingSet
 from fustor_schema.sources import MessageSource
 
 _WHOLE_SCANS = {MessageSource.SNAPSHOT, MessageSource.AUDIT}
-_little: Callable[[Any], tuple[Any, ...]] = attrgetter("size", "modified_time", "created_time")
 _all: Callable[[Any], tuple[Any, ...]] = attrgetter("size", "modified_time", "created_time", "mode", "uid", "gid", "inode", "nlink")
 _COLUMNS = {
     Telling.LITTLE: ("size", "mtime", "ctime"),
@@ -24,7 +23,7 @@ _COLUMNS = {
 }
 
 Told = tuple[Any, ...]
-"""(name, what the claim tells of it …), in the order of the columns."""
+"""(directory id, name, what is told of the file …), in the order of the columns."""
 
 
 def candidates(working: WorkingSet, checked: Intake, names: dict[Folder, list[str]]) -> dict[Folder, list[Entry]]:
@@ -47,37 +46,52 @@ def candidates(working: WorkingSet, checked: Intake, names: dict[Folder, list[st
 
 def recognise(telling: Telling, claimed: dict[Folder, list[Entry]]) -> None:
     """Mark what the claims repeat; load the rows that they do not."""
-    if not claimed:
-        return
+    entire = {folder: entries for folder, entries in claimed.items() if len(entries) == folder.total_files}
+    told, stored = _compared(telling, entire)
+    if list(chain.from_iterable(told.values())) == stored:
+        for folder in entire:
+            folder.is_repeated = True
+    else:
+        _look_at_each(entire, told, stored)
+    parts = {folder: entries for folder, entries in claimed.items() if folder not in entire}
+    _look_at_each(parts, *_compared(telling, parts))
+
+
+def _compared(telling: Telling, claimed: dict[Folder, list[Entry]]) -> tuple[dict[int, list[Told]], list[Told]]:
+    """(what is told by directory id, what is stored), both by directory id."""
+    folders = sorted(claimed, key=attrgetter("id"))
+    told = {folder.id: _told(telling, folder.id, claimed[folder]) for folder in folders}
+    return told, nodes.some_columns_of(list(told), _COLUMNS[telling]) if told else []
+
+
+def _told(telling: Telling, number: int, entries: Iterable[Entry]) -> list[Told]:
+    if telling is Telling.LITTLE:
+        return [(number, name, row.size, row.modified_time, row.created_time) for name, row, _ in entries]
+    return [(number, name, KIND_NUMBER[row.kind], *_all(row)) for name, row, _ in entries]  # type: ignore[index]  # ALL includes the kind
+
+
+def _look_at_each(claimed: dict[Folder, list[Entry]], told: dict[int, list[Told]], stored: Iterable[Told]) -> None:
+    """Directory by directory, and row by row where a directory is not told as it is stored."""
     folders = {folder.id: folder for folder in claimed}
-    stored = nodes.some_columns_of(list(folders), _COLUMNS[telling])
     differing: list[tuple[int, str]] = []
     for number, rows in groupby(stored, itemgetter(0)):
-        folder = folders[number]
-        told = _told(telling, claimed[folder])
-        found = [row[1:] for row in rows]
-        if sorted(told, key=itemgetter(0)) == sorted(found, key=itemgetter(0)):
-            folder.is_repeated = True
+        found = list(rows)
+        if sorted(told[number], key=itemgetter(1)) == found:
+            folders[number].is_repeated = True
         else:
-            differing.extend((number, name) for name in _mark_same(folder, told, found))
+            differing.extend((number, name) for name in _mark_same(folders[number], told[number], found))
     for row in nodes.files(differing):
         folders[row[0]].files[row[1]] = row
 
 
-def _told(telling: Telling, entries: Iterable[Entry]) -> list[Told]:
-    if telling is Telling.LITTLE:
-        return [(name, *_little(row)) for name, row, _ in entries]
-    return [(name, KIND_NUMBER[row.kind], *_all(row)) for name, row, _ in entries]  # type: ignore[index]  # ALL includes the kind
-
-
 def _mark_same(folder: Folder, told: Sequence[Told], found: Sequence[Told]) -> list[str]:
     """The names that are stored otherwise than they are told."""
-    by_name = {row[0]: row for row in found}
+    by_name = {row[1]: row for row in found}
     differing = []
     for row in told:
-        stored = by_name.get(row[0])
+        stored = by_name.get(row[1])
         if stored == row:
-            folder.files[row[0]] = SAME
+            folder.files[row[1]] = SAME
         elif stored is not None:
-            differing.append(row[0])
+            differing.append(row[1])
     return differing

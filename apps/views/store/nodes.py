@@ -35,12 +35,12 @@ def files_of(directory_ids: Sequence[int]) -> list[Any]:
 
 
 def some_columns_of(directory_ids: Sequence[int], columns: Sequence[str]) -> list[Any]:
-    """(directory id, name, these columns …) of all stored files of these directories, directory by directory."""
+    """(directory id, name, these columns …) of all stored files of these directories, by directory and name."""
     if not directory_ids:
         return []
     among, parameter = dialect().among(directory_ids)
     told = ", ".join(("directory_id", "name", *columns))
-    return query(f"SELECT {told} FROM {tables.FILE} WHERE directory_id {among} ORDER BY directory_id", [parameter])
+    return query(f"SELECT {told} FROM {tables.FILE} WHERE directory_id {among} ORDER BY directory_id, name", [parameter])
 
 
 def new_directory_ids(count: int) -> Sequence[int]:
