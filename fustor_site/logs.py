@@ -67,5 +67,7 @@ def _rendering(style: str) -> list[Processor]:
     if style == "json":
         return [strip, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     if style == "console":
-        return [strip, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # tracebacks as Python writes them: drawing one prettily takes most of a second, and the event loop waits
+        plain = structlog.dev.plain_traceback
+        return [strip, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     raise ValueError(f"FUSTOR_LOG_FORMAT is {style!r}; it must be console or json")

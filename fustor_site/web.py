@@ -21,7 +21,9 @@ from fustor_site.asgi import application
 BODY_PIECE_BYTES = 1024 * 1024
 # Twisted writes every body over 100 kB to a file first; a batch seldom has more than this
 IN_MEMORY_BYTES = 4 * 1024 * 1024
-WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+# what a websocket may bring at once, and what it may be told at once: a message over its limit is refused, whoever sends it
+WEBSOCKET_FRAME_BYTES = 64 * 1024
+WEBSOCKET_MESSAGE_BYTES = 4 * 1024 * 1024
 # connections that wait to be accepted; Twisted's 50 overflow when a fleet comes back after a restart, and the kernel then lets each
 # that found no place try again a second later
 WAITING_CONNECTIONS = 1024
@@ -62,7 +64,7 @@ def server(host: str, port: int) -> Server:
         # a websocket may stay open for ever; pings find the dead ones
         websocket_timeout=-1,
         websocket_max_message_size=WEBSOCKET_MESSAGE_BYTES,
-        websocket_max_frame_size=WEBSOCKET_MESSAGE_BYTES,
+        websocket_max_frame_size=WEBSOCKET_FRAME_BYTES,
         # an application that ignores a closed connection is ended soon, so stopping the server is quick
         application_close_timeout=5,
         proxy_forwarded_address_header="X-Forwarded-For" if behind_proxy else None,

@@ -16,7 +16,9 @@ from apps.sessions.status import Status
 
 @dataclass(frozen=True)
 class Facts:
-    """What the steps depend on. `last_batch_at`: when a batch was committed last (Unix seconds), None for never."""
+    """What the steps depend on. `sessions`: the statuses of the first of its live sessions, those that lead before the others;
+    `last_batch_at`: when a batch was committed last (Unix seconds), None for never.
+    """
 
     receiver_enabled: bool
     usable_keys: int
@@ -24,6 +26,7 @@ class Facts:
     paused: bool
     views: int
     enabled_views: int
+    live_sessions: int
     sessions: Sequence[Status]
     has_leader: bool
     can_realtime: bool
@@ -58,7 +61,7 @@ def _way(facts: Facts) -> list[Step]:
         Step("Pipe not paused", not facts.paused, "It accepts events.", "Resume the pipe; agents kept what they saw."),
         Step("View connected", facts.views > 0, f"It feeds {facts.views} views.", "Connect a view to the pipe."),
         Step("View on", facts.enabled_views > 0, "A view takes what comes.", "Enable the view in the configuration."),
-        Step("Agent connected", bool(facts.sessions), f"{len(facts.sessions)} live sessions.", "Start the agent on its host."),
+        Step("Agent connected", bool(facts.sessions), f"{facts.live_sessions} live sessions.", "Start the agent on its host."),
         Step("Agent well", not unwell, worst.reason if worst else "", worst.fix if worst else ""),
         Step(
             "Leader", facts.has_leader, "A session leads, so scans run.", "It settles within a second; else look at the sessions."
@@ -80,7 +83,7 @@ def _last_batch(at: float | None) -> Step:
 
 
 def facts_of(pipe: Pipe, statuses: Sequence[Status], sight: Sight) -> Facts:
-    """The facts of a pipe; `statuses` are those of its live sessions, the leader's first."""
+    """The facts of a pipe; `statuses` are those of the first of its live sessions, the leader's before the others."""
     live = pipe.sessions.filter(ended_at=None)
     usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=clock.now_datetime()))
     # bound to the pipe, or of an agent that runs an agent pipe into it (as apps.pipes.keys decides)
@@ -94,6 +97,7 @@ def facts_of(pipe: Pipe, statuses: Sequence[Status], sight: Sight) -> Facts:
         paused=pipe.paused,
         views=len(views),
         enabled_views=sum(views),
+        live_sessions=live.count(),
         sessions=statuses,
         has_leader=live.filter(sight.within("leaderships__tree__view"), leaderships__isnull=False).exists(),
         can_realtime=live.filter(can_realtime=True).exists(),

@@ -23,6 +23,7 @@ def _live(board_of: Callable[..., Board]) -> Any:
 websocket_urlpatterns = [
     path("ws/fleet", _live(FleetBoard)),
     path("ws/pipe/<slug:slug>", _live(PipeBoard)),
+    path("ws/pipe/<slug:slug>/<int:page>", _live(PipeBoard)),
     path("ws/view/<slug:slug>", _live(ViewBoard)),
     path("ws/job/<uuid:id>", _live(JobBoard)),
     path("ws/session/<int:number>", _live(SessionBoard)),

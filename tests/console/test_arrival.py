@@ -16,6 +16,7 @@ WELL = Facts(
     paused=False,
     views=1,
     enabled_views=1,
+    live_sessions=2,
     sessions=(Status(Level.OK, "Leader, live"),),
     has_leader=True,
     can_realtime=True,

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Count, Q
 from django.urls import reverse
 
 from apps.pipes.models import OPEN_STATES, Rollout
 from apps.runtime import clock
 from apps.sessions.boards.base import Board, Part
-from apps.sessions.boards.lines import JobLine, SessionLine, job_line, jobs, leaders_first, live_sessions, session_lines
+from apps.sessions.boards.lines import JobLine, SessionLine, first_of_each, job_line, jobs, live_sessions, session_lines
 from apps.sessions.services import facts
 from apps.sessions.sight import Sight
 from apps.sessions.status import Level, Status
@@ -16,17 +17,21 @@ from apps.views.models import Directory, Tree, View
 from fustor_schema import paths
 
 JOBS_SHOWN = 6
+SESSIONS_SHOWN = 8
+CONCERNS_SHOWN = 50
 
 
 @dataclass(frozen=True)
 class PipeLine:
-    """One pipe and its ends."""
+    """One pipe and its ends. `sessions`: the first of its `live_sessions`, of whom `leaders` lead, these before the others."""
 
     slug: str
     name: str
     status: Status
     receiver: str
     views: tuple[str, ...]
+    live_sessions: int
+    leaders: int
     sessions: tuple[SessionLine, ...]
 
 
@@ -54,9 +59,10 @@ class Concern:
 
 @dataclass(frozen=True)
 class FleetState:
-    """What the overview shows."""
+    """What the overview shows. `concerns`: the worst of all `concern_count`."""
 
     concerns: tuple[Concern, ...]
+    concern_count: int
     pipes: tuple[PipeLine, ...]
     views: tuple[ViewLine, ...]
     jobs: tuple[JobLine, ...]
@@ -65,12 +71,17 @@ class FleetState:
     @property
     def sessions(self) -> int:
         """Live sessions."""
-        return sum(len(pipe.sessions) for pipe in self.pipes)
+        return sum(pipe.live_sessions for pipe in self.pipes)
 
     @property
     def leaders(self) -> int:
         """Live sessions that lead something."""
-        return sum(bool(line.leads) for pipe in self.pipes for line in pipe.sessions)
+        return sum(pipe.leaders for pipe in self.pipes)
+
+    @property
+    def sessions_left_out(self) -> int:
+        """Live sessions that no line of a pipe shows."""
+        return sum(pipe.live_sessions - len(pipe.sessions) for pipe in self.pipes)
 
     @property
     def files(self) -> int:
@@ -109,8 +120,11 @@ class FleetBoard(Board):
         now = clock.now_datetime()
         pipes, views = pipe_lines(self.sight), view_lines(self.sight)
         latest = tuple(job_line(job, self.sight, now) for job in jobs(self.sight)[:JOBS_SHOWN])
+        others = [*agent_concerns(self.sight), *rollout_concerns(self.sight)]
+        worrying = concerns(pipes, views, others, latest)
         return FleetState(
-            concerns=concerns(pipes, views, [*agent_concerns(self.sight), *rollout_concerns(self.sight)], latest),
+            concerns=worrying[:CONCERNS_SHOWN],
+            concern_count=len(worrying),
             pipes=pipes,
             views=views,
             jobs=latest,
@@ -120,9 +134,9 @@ class FleetBoard(Board):
 
 def agent_concerns(sight: Sight) -> list[Concern]:
     """The agents that are known and enabled, as candidates for attention."""
-    agents = list(sight.agents().filter(enabled=True))
-    statuses = facts.agent_statuses(agents, sight)
-    return [Concern("agent", agent.slug, reverse("agents"), statuses[agent.pk]) for agent in agents]
+    agents = list(sight.agents().filter(enabled=True).only("slug", "enabled", "last_seen_at"))
+    statuses, url = facts.agent_statuses(agents, sight), reverse("agents")
+    return [Concern("agent", agent.slug, url, statuses[agent.pk]) for agent in agents]
 
 
 def rollout_concerns(sight: Sight) -> list[Concern]:
@@ -152,9 +166,12 @@ def concerns(
 
 def pipe_lines(sight: Sight) -> tuple[PipeLine, ...]:
     """Every pipe in sight, in a constant number of queries."""
+    live = live_sessions(sight)
     by_pipe: dict[str, list[SessionLine]] = {}
-    for line in session_lines(live_sessions(sight), sight):
+    for line in session_lines(first_of_each(live, "pipe", SESSIONS_SHOWN), sight):
         by_pipe.setdefault(line.pipe, []).append(line)
+    grouped = live.order_by().values("pipe").annotate(sessions=Count("pk"), leaders=Count("pk", filter=Q(led=True)))
+    counts = {pipe: (sessions, leaders) for pipe, sessions, leaders in grouped.values_list("pipe", "sessions", "leaders")}
     pipes = list(sight.pipes().select_related("receiver").prefetch_related("views"))
     statuses = facts.pipe_statuses(pipes, sight)
     return tuple(
@@ -164,7 +181,9 @@ def pipe_lines(sight: Sight) -> tuple[PipeLine, ...]:
             status=statuses[pipe.pk],
             receiver=pipe.receiver.slug,
             views=sight.slugs(pipe.views.all()),
-            sessions=leaders_first(by_pipe.get(pipe.slug, ())),
+            live_sessions=counts.get(pipe.pk, (0, 0))[0],
+            leaders=counts.get(pipe.pk, (0, 0))[1],
+            sessions=tuple(by_pipe.get(pipe.slug, ())),
         )
         for pipe in pipes
     )

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet, Window
+from django.db.models.functions import RowNumber
 
-from apps.sessions.models import Job, Session
+from apps.sessions.models import Job, Leadership, Session
 from apps.sessions.services import facts, liveness
 from apps.sessions.sight import Sight
 from apps.sessions.status import Status
@@ -76,8 +77,15 @@ class JobLine:
 
 
 def live_sessions(sight: Sight) -> QuerySet[Session]:
-    """Live sessions with what a line needs, in two queries."""
-    return sessions(sight).filter(ended_at=None)
+    """Live sessions with what a line needs, in two queries; those that lead something in sight first, each by age."""
+    led = Leadership.objects.filter(sight.within("tree__view"), session=OuterRef("pk"))
+    return sessions(sight).filter(ended_at=None).annotate(led=Exists(led)).order_by("-led", "number")
+
+
+def first_of_each(of: QuerySet[Session], group: str, most: int) -> QuerySet[Session]:
+    """The first `most` live sessions (of `live_sessions`) of each pipe, or each agent: whatever the column `group` says."""
+    place = Window(RowNumber(), partition_by=F(group), order_by=("-led", "number"))
+    return of.annotate(place=place).filter(place__lte=most)
 
 
 def sessions(sight: Sight) -> QuerySet[Session]:
@@ -88,17 +96,12 @@ def sessions(sight: Sight) -> QuerySet[Session]:
 def session_lines(of: Iterable[Session], sight: Sight) -> list[SessionLine]:
     """The lines of sessions that came from `sessions()`; one query and one look into Redis for all of them."""
     found = list(of)
-    statuses = facts.session_statuses(found, sight)
     heard = liveness.last_seen([session for session in found if session.ended_at is None])
+    statuses = facts.session_statuses(found, sight, heard)
     return [
         _session_line(session, sight, statuses[session.number], heard.get(session.number, session.last_active_at.timestamp()))
         for session in found
     ]
-
-
-def leaders_first(found: Sequence[SessionLine]) -> tuple[SessionLine, ...]:
-    """Leaders before followers, each by age."""
-    return tuple(sorted(found, key=lambda line: (not line.leads, line.number)))
 
 
 def _session_line(session: Session, sight: Sight, status: Status, heard: float) -> SessionLine:
@@ -129,6 +132,13 @@ def _session_line(session: Session, sight: Sight, status: Status, heard: float) 
 
 def _names(state: PipeState, flags: Sequence[PipeState]) -> tuple[str, ...]:
     return tuple(pipestate.label(flag) for flag in flags if state & flag)
+
+
+def names_of_states(states: Iterable[int]) -> frozenset[str]:
+    """The names of all life cycles, phases and overlays in these states."""
+    seen = [PipeState(state) for state in states]
+    lit = {pipestate.label(pipestate.lifecycle(state)) for state in seen}
+    return frozenset(lit.union(*(_names(state, (*_PHASES, *_OVERLAYS)) for state in seen)))
 
 
 def _scope(tree: Tree) -> str:

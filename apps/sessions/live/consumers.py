@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 
@@ -15,18 +16,24 @@ from apps.runtime.lanes import Lane
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board
 from apps.sessions.live import rooms
-from apps.sessions.live.rooms import Frame, Room
+from apps.sessions.live.frames import Frame
+from apps.sessions.live.rooms import Room
 from apps.sessions.sight import Sight, sights_of
 
-UNAUTHENTICATED, FORBIDDEN, GONE = 4401, 4403, 4404
-ACKNOWLEDGE_SECONDS = 10.0
+log = structlog.get_logger(__name__)
+
+FAILED, UNAUTHENTICATED, FORBIDDEN, GONE = 4500, 4401, 4403, 4404
+SILENT = 4408
+PATIENCE_SECONDS = 30.0
+LONGEST_MESSAGE = 1024
 
 
 class BoardConsumer(AsyncWebsocketConsumer):
     """Sends the state on connect and after every change.
 
     A page gets `{"number", "hints", "parts": {id: html}}`, only the parts that differ from what it has, and the next frame only
-    after it said `{"shown": number}`. A program (`?format=json`) gets `{"number", "hints", "state": {…}}`.
+    after it said `{"shown": number}`; so never more than one is under way to it. A program (`?format=json`) gets
+    `{"number", "hints", "state": {…}}`; one that does not read is cut off when it does not answer the server's pings either.
     """
 
     # the room listens to Redis for everyone; a socket must open even while Redis is away
@@ -42,8 +49,8 @@ class BoardConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Check permission, enter the room."""
         self.for_program = parse_qs(self.scope["query_string"].decode()).get("format") == ["json"]
-        # the parts of the frame last sent: element id → HTML as a JSON string
-        self.shown: dict[str, str] = {}
+        # the number of the frame last sent
+        self.shown = 0
         self.pending: Frame | None = None
         self.wake, self.acknowledged = asyncio.Event(), asyncio.Event()
         self.sender: asyncio.Task[None] | None = None
@@ -61,6 +68,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     async def _enter(self, sight: Sight) -> None:
         self.sender = asyncio.create_task(self._send_frames())
+        self.sender.add_done_callback(self._sender_ended)
         try:
             board = self.board_of(**self.scope["url_route"]["kwargs"], sight=sight)
             self.room = await rooms.enter(board, self)
@@ -71,15 +79,15 @@ class BoardConsumer(AsyncWebsocketConsumer):
         """Leave the room."""
         if self.sender:
             self.sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.sender
+            # what it failed of, if it did, was told when it failed
+            await asyncio.wait((self.sender,))
         if self.room:
             await rooms.leave(self.room, self)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A page says which frame is on the screen."""
         try:
-            message: Any = json.loads(text_data or "")
+            message: Any = json.loads(text_data or "") if len(text_data or "") <= LONGEST_MESSAGE else None
         except ValueError:
             message = None
         if not isinstance(message, dict) or "shown" not in message:
@@ -109,24 +117,27 @@ class BoardConsumer(AsyncWebsocketConsumer):
         while True:
             await self.wake.wait()
             self.wake.clear()
-            frame = self.pending
+            frame, self.pending = self.pending, None
             if frame is None:
                 continue
-            await self.send(text_data=self._text(frame))
-            if not self.for_program:
-                await self._until_shown()
+            if self.for_program:
+                await self.send(text_data=frame.for_program())
+            elif not await self._show(frame):
+                self._close_soon(SILENT, "The page did not say that it shows the last frame.")
+                return
 
-    async def _until_shown(self) -> None:
-        """Wait for the page; one that never answers still gets a frame now and then."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.acknowledged.wait(), ACKNOWLEDGE_SECONDS)
+    async def _show(self, frame: Frame) -> bool:
+        """Send a page what is new to it, and wait until it is on the screen; False when the page never says so."""
         self.acknowledged.clear()
+        await self.send(text_data=frame.for_page(self.shown))
+        self.shown = frame.number
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self.acknowledged.wait()
+        return False
 
-    def _text(self, frame: Frame) -> str:
-        head = f'{{"number":{frame.number},"hints":{json.dumps(frame.hints)}'
-        if self.for_program:
-            return f'{head},"state":{frame.state.decode()}}}'
-        changed = (f"{json.dumps(name)}:{html}" for name, html in frame.parts.items() if self.shown.get(name) != html)
-        parts = ",".join(changed)
-        self.shown = frame.parts
-        return f'{head},"parts":{{{parts}}}}}'
+    def _sender_ended(self, sender: "asyncio.Task[None]") -> None:
+        """A socket that cannot be written to is closed, never left open and mute."""
+        if not sender.cancelled() and (error := sender.exception()) is not None:
+            log.error("live socket failed", path=self.scope["path"], exc_info=error)
+            self._close_soon(FAILED, "The server could not send this page.")

@@ -7,42 +7,32 @@ a Redis that is away costs freshness, never correctness.
 import asyncio
 import contextlib
 import json
-import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 import redis
+import structlog
 from channels.layers import get_channel_layer
 
 from apps.runtime import lanes
 from apps.runtime.lanes import Lane
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, draw
+from apps.sessions.live.frames import Frame, following
 from apps.sessions.sight import sights_of
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 COALESCE_SECONDS = 0.25
-# the page of a thousand sessions takes most of a second, and heartbeats share the processor: a room that works long rests longer
+# heartbeats share the processor: a room that works long rests longer
 REST_PER_WORK, LONGEST_REST_SECONDS = 4.0, 1.0
 REFRESH_SECONDS = 5.0
 RESUBSCRIBE_SECONDS = 1.0
+RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
 PROBE = "probe"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What a room knows at one moment. `hints`: whether hints arrive, or the room only reads on its own clock.
-
-    `parts`: element id → its HTML as a JSON string, encoded once for all members.
-    """
-
-    number: int
-    parts: dict[str, str]
-    state: bytes
-    hints: bool
 
 
 class Member(Protocol):
@@ -83,7 +73,7 @@ class Room:
     def open(self) -> None:
         """Start listening and reading."""
         self._hinted.set()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._serve())]
+        self._tasks = [asyncio.create_task(self._for_ever(work)) for work in (self._listen, self._serve)]
 
     async def close(self) -> None:
         """Stop; called when the last member left."""
@@ -100,6 +90,20 @@ class Room:
             member.offer(self.frame)
         else:
             self._hinted.set()
+
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, and begin it again when it fails: the members of a room that stopped would wait in vain and not know it."""
+        pause = RESTART_SECONDS
+        while True:
+            begun = time.monotonic()
+            try:
+                await work()
+            except Exception:  # whatever it is, the next look may go well; a board that cannot be read is a fault to be found
+                log.exception("live room failed and starts again", socket=self.board.socket, work=work.__name__)
+                lasted = time.monotonic() - begun
+                pause = RESTART_SECONDS if lasted > LONGEST_RESTART_SECONDS else min(2 * pause, LONGEST_RESTART_SECONDS)
+                await asyncio.sleep(pause)
+                self._hinted.set()
 
     async def _listen(self) -> None:
         """Turn hints into the event; subscribe again, for ever, when Redis was away."""
@@ -122,16 +126,18 @@ class Room:
             except (redis.RedisError, OSError) as error:
                 self._listening = False
                 self._tried.set()
-                log.warning("no live hints for %s: %s", self.board.socket, error)
+                log.warning("no live hints", socket=self.board.socket, error=str(error))
                 await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _serve(self) -> None:
         # so that the first frame says truly whether hints arrive
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._tried.wait(), RESUBSCRIBE_SECONDS)
+            async with asyncio.timeout(RESUBSCRIBE_SECONDS):
+                await self._tried.wait()
         while True:
             try:
-                await asyncio.wait_for(self._hinted.wait(), REFRESH_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._hinted.wait()
             except TimeoutError:
                 await self._probe()
             self._hinted.clear()
@@ -166,7 +172,7 @@ class Room:
         if seen is None:
             return
         parts, state = seen
-        self.frame = Frame((before.number if before else 0) + 1, parts, state, self._listening)
+        self.frame = following(before, parts, state, self._listening)
         for member in tuple(self.members):
             member.offer(self.frame)
 

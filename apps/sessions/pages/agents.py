@@ -10,12 +10,13 @@ from django.shortcuts import render
 
 from apps.pipes.models import Agent
 from apps.runtime.console import page
-from apps.sessions.boards.lines import SessionLine, leaders_first, live_sessions, session_lines
+from apps.sessions.boards.lines import SessionLine, first_of_each, live_sessions, session_lines
 from apps.sessions.services import facts
 from apps.sessions.sight import Sight, sight_of
 from apps.sessions.status import Status
 
 PAGE_SIZE = 50
+SESSIONS_SHOWN = 24
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def _lines(agents: list[Agent], sight: Sight) -> list[AgentLine]:
     statuses = facts.agent_statuses(agents, sight)
     by_agent: dict[str, list[SessionLine]] = {}
     live = live_sessions(sight).filter(agent_name__in=[agent.slug for agent in agents])
-    for line in session_lines(live, sight):
+    for line in session_lines(first_of_each(live, "agent_name", SESSIONS_SHOWN), sight):
         by_agent.setdefault(line.agent, []).append(line)
     return [
         AgentLine(
@@ -57,7 +58,7 @@ def _lines(agents: list[Agent], sight: Sight) -> list[AgentLine]:
             status=statuses[agent.pk],
             enrolled_at=agent.enrolled_at,
             last_seen_at=agent.last_seen_at,
-            sessions=leaders_first(by_agent.get(agent.slug, ())),
+            sessions=tuple(by_agent.get(agent.slug, ())),
         )
         for agent in agents
     ]

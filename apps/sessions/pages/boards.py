@@ -25,8 +25,10 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @page()
 def pipe(request: HttpRequest, slug: str) -> HttpResponse:
-    """`/pipes/<slug>/`."""
-    return _existing(request, PipeBoard(slug, sight=sight_of(request.user)), "pipes/detail.html")
+    """`/pipes/<slug>/`; `?page=` of its live sessions."""
+    asked = request.GET.get("page", "")
+    page_number = int(asked) if asked.isdecimal() and len(asked) < 6 else 1
+    return _existing(request, PipeBoard(slug, max(1, page_number), sight=sight_of(request.user)), "pipes/detail.html")
 
 
 @page()

@@ -16,9 +16,8 @@ from apps.views.models import Audit, Gap, Tree, View
 from fustor_schema.pipestate import PipeState, lifecycle
 
 
-def session_statuses(sessions: Sequence[Session], sight: Sight) -> dict[int, status.Status]:
-    """Session.number → status."""
-    seen = liveness.last_seen([session for session in sessions if session.ended_at is None])
+def session_statuses(sessions: Sequence[Session], sight: Sight, seen: dict[int, float]) -> dict[int, status.Status]:
+    """Session.number → status. `seen`: what liveness.last_seen says of those that live."""
     terms = Leadership.objects.filter(sight.within("tree__view"), session__in=[session.number for session in sessions])
     led = dict(terms.values_list("session_id", "tree__source_lost"))
     return {session.number: status.of_session(_session_facts(session, seen, led)) for session in sessions}
@@ -39,17 +38,17 @@ def _session_facts(session: Session, seen: dict[int, float], led: dict[Any, str]
 
 def agent_statuses(agents: Sequence[Agent], sight: Sight) -> dict[int, status.Status]:
     """Agent.pk → status."""
-    live: dict[str, list[Session]] = {}
-    for session in sight.sessions().filter(agent_name__in=[agent.slug for agent in agents], ended_at__isnull=True):
-        live.setdefault(session.agent_name, []).append(session)
+    live: dict[str, list[PipeState]] = {}
+    of_agents = sight.sessions().filter(agent_name__in=[agent.slug for agent in agents], ended_at__isnull=True)
+    for agent_name, state in of_agents.order_by().values_list("agent_name", "state"):
+        live.setdefault(agent_name, []).append(PipeState(state))
     return {agent.pk: status.of_agent(_agent_facts(agent, live.get(agent.slug, []))) for agent in agents}
 
 
-def _agent_facts(agent: Agent, sessions: Sequence[Session]) -> status.AgentFacts:
-    states = [PipeState(session.state) for session in sessions]
+def _agent_facts(agent: Agent, states: Sequence[PipeState]) -> status.AgentFacts:
     return status.AgentFacts(
         enabled=agent.enabled,
-        live_sessions=len(sessions),
+        live_sessions=len(states),
         sessions_in_error=sum(lifecycle(state) == PipeState.ERROR for state in states),
         ever_seen=agent.last_seen_at is not None,
         seen_seconds_ago=now() - agent.last_seen_at.timestamp() if agent.last_seen_at else 0.0,
@@ -69,7 +68,8 @@ def pipe_statuses(pipes: Sequence[Pipe], sight: Sight) -> dict[int, status.Statu
     seen = Leadership.objects.filter(sight.within("tree__view"))
     terms = seen.filter(session__pipe__in=keys, session__ended_at__isnull=True).select_related("session", "tree")
     leading = {term.session.pipe_id: term for term in terms if term.session is not None}
-    of_leaders = session_statuses([term.session for term in leading.values() if term.session is not None], sight)
+    leaders = [term.session for term in leading.values() if term.session is not None]
+    of_leaders = session_statuses(leaders, sight, liveness.last_seen(leaders))
     led_trees = dict(seen.filter(tree__view__pipes__in=keys, session__isnull=False).values_list("tree__view__pipes", "tree"))
     return {pipe.pk: status.of_pipe(_pipe_facts(pipe, counts, leading.get(pipe.pk), of_leaders, led_trees)) for pipe in pipes}
 

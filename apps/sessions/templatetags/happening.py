@@ -1,6 +1,7 @@
 """How the console shows what is happening: states, phases, the state machine, who feeds what."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import template
@@ -68,7 +69,8 @@ def state_machine(lit: Collection[str]) -> dict[str, Any]:
 @register.simple_tag
 def topology(state: FleetState) -> Drawing:
     """Who feeds what, laid out."""
-    return draw(_lanes(state), _links(state))
+    drawing = draw(_lanes(state), _links(state))
+    return replace(drawing, hidden=drawing.hidden + state.sessions_left_out)
 
 
 def _lanes(state: FleetState) -> dict[str, Sequence[Item]]:
