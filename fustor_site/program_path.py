@@ -68,7 +68,8 @@ class ProgramHandler(ASGIHandler):
 
 async def _until_answered_or_gone(answer: Coroutine[Any, Any, None], receive: Any) -> None:
     """Await the answer; cancel it when the client hangs up (after the body, that is all `receive` can say)."""
-    work, gone = asyncio.create_task(answer), asyncio.create_task(receive())
+    # some servers give an awaitable where the others give a coroutine
+    work, gone = asyncio.create_task(answer), asyncio.ensure_future(receive())
     await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
     gone.cancel()
     if not work.done():
