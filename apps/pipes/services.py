@@ -19,7 +19,7 @@ from apps.pipes.config.render import render
 from apps.pipes.models import ApiKey, Pipe, Revision
 from apps.runtime import clock, hints
 from apps.runtime.problems import Conflict, Invalid, NotFound
-from apps.runtime.shape import reason_and_place
+from apps.runtime.shape import misfits, reason_and_place
 
 LONGEST_OVERLAP_SECONDS = 30 * 86400
 Outcome = tuple[Plan, Revision | None]
@@ -62,11 +62,10 @@ def document_with(kind: str, ident: str, fields: dict[str, Any]) -> Document:
     try:
         return from_plain({kind: {ident: fields}}, Document)
     except msgspec.ValidationError as error:
-        reason, place = reason_and_place(error)
-        field = place.partition("[...]")[2].lstrip(".")
-        where = f"{kind}.{ident}.{field}" if field else f"{kind}.{ident}"
         fix = f"Fields are {', '.join(KINDS[kind].__struct_fields__)}."
-        raise as_problem([Fault(where, reason, fix)]) from error
+        wrong = misfits(fields, KINDS[kind]) or [("", reason_and_place(error)[0])]
+        places = ((f"{kind}.{ident}.{place}" if place else f"{kind}.{ident}", reason) for place, reason in wrong)
+        raise as_problem([Fault(where, reason, fix) for where, reason in places]) from error
 
 
 @transaction.atomic

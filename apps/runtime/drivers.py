@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from apps.runtime.problems import Invalid
-from apps.runtime.shape import reason_and_place
+from apps.runtime.shape import misfits, reason_and_place
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Driver:
             fields = ", ".join(self.settings.__struct_fields__)
             fix = f"Settings of driver {self.name!r}: {fields}."
             raise Invalid(reason, field=place or None, fix=fix) from error
+
+    def misfits(self, settings: dict[str, Any], *, strangers: bool = False) -> list[tuple[str, str]]:
+        """Every setting that `check` would refuse, as `(field, reason)`. `strangers`: unknown names may be there."""
+        return misfits(settings, self.settings, strangers=strangers)
 
 
 def installed(group: str, built_in: tuple[Driver, ...]) -> dict[str, Driver]:

@@ -6,21 +6,64 @@ from msgspec import Meta, Struct
 
 from apps.runtime.drivers import Driver
 
-Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
-Share = Annotated[float, Meta(gt=0, le=1)]
-Count = Annotated[int, Meta(ge=1, le=2**53)]
+MOST_SECONDS = 366 * 86400
+SECONDS = {"x-unit": "seconds"}
+RARE = {"x-advanced": True}
 
 
 class ViewSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set on a view; each field is a column of apps.views.models.View, documented there."""
 
-    live_mode: bool = False
-    hot_file_threshold: Seconds = 30.0
-    tombstone_floor: Seconds = 3600.0
-    attr_cache_bound: Seconds = 60.0
-    brake_rows: Count = 1000
-    brake_share: Share = 0.2
-    max_nodes: Count | None = None
+    live_mode: Annotated[
+        bool, Meta(title="Live mode", description="Empty the view when its last session ends; for storage that comes and goes.")
+    ] = False
+    hot_file_threshold: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=MOST_SECONDS,
+            title="Settled after",
+            description="So long without a change, and a file is no longer suspect.",
+            extra_json_schema=SECONDS,
+        ),
+    ] = 30.0
+    tombstone_floor: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=MOST_SECONDS,
+            title="Remember deletions for",
+            description="At least so long, so that late news of a deleted file does not bring it back.",
+            extra_json_schema=SECONDS | RARE,
+        ),
+    ] = 3600.0
+    attr_cache_bound: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=MOST_SECONDS,
+            title="Attribute cache of the mounts",
+            description="So long an NFS client may still show an old listing.",
+            extra_json_schema=SECONDS | RARE,
+        ),
+    ] = 60.0
+    brake_rows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**53,
+            title="Hold an audit that deletes more than",
+            description="Rows; and more than the share below. It waits for a person then.",
+            extra_json_schema=RARE,
+        ),
+    ] = 1000
+    brake_share: Annotated[
+        float, Meta(gt=0, le=1, title="and more than this share", description="Of all rows, 0 to 1.", extra_json_schema=RARE)
+    ] = 0.2
+    max_nodes: Annotated[
+        Annotated[int, Meta(ge=1, le=2**53)] | None,
+        Meta(title="Most nodes", description="Nothing more is taken beyond it. Empty: no limit.", extra_json_schema=RARE),
+    ] = None
 
 
 FS = Driver("fs", "File system", ViewSettings)

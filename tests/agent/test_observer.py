@@ -9,7 +9,7 @@ import msgspec
 from watchdog.observers.polling import PollingObserver
 
 from agent_runner.sources.fs.observer import ObserverWatcher
-from agent_runner.sources.fs.settings import FsSettings
+from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
 from tests.agent.recording_server import RecordingServer
 

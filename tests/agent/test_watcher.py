@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent_runner.sources.fs.settings import FsSettings
 from agent_runner.sources.fs.watcher import Watcher
+from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
 from tests.agent.recording_server import RecordingServer
 

@@ -17,7 +17,7 @@ from agent_runner import clock, log
 from agent_runner.problems import SourceProblem
 from agent_runner.sources.fs import realtime, rows
 from agent_runner.sources.fs.filters import Filters
-from agent_runner.sources.fs.settings import FsSettings
+from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
 
 Publish = Callable[[list[Event]], None]

@@ -18,10 +18,10 @@ from agent_runner.sources.fs import inotify, realtime, rows
 from agent_runner.sources.fs.filters import Filters
 from agent_runner.sources.fs.inotify import RawEvent
 from agent_runner.sources.fs.partial import PartialWrites
-from agent_runner.sources.fs.settings import FsSettings
 from agent_runner.sources.fs.steps import Step, What, plan
 from agent_runner.sources.fs.watching import Watching
 from agent_runner.sources.fs.watchtree import Node
+from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
 
 IDLE_SECONDS = 0.25

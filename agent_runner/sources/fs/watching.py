@@ -14,8 +14,8 @@ from agent_runner.problems import SourceProblem
 from agent_runner.sources.fs import inotify, realtime, rows
 from agent_runner.sources.fs.filters import Filters
 from agent_runner.sources.fs.inotify import Inotify
-from agent_runner.sources.fs.settings import FsSettings
 from agent_runner.sources.fs.watchtree import Node, WatchTree
+from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event, FsRow
 
 # never take the whole of the user's watches: other programs of this user need some

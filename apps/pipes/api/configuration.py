@@ -55,14 +55,16 @@ def import_configuration(request: HttpRequest, body: ImportIn) -> PlanOut:
     return plan_out(plan, revision, [str(notice) for notice in reading.notices])
 
 
-@router.get("/drivers", summary="Drivers of receivers and views with the schema of their settings")
+@router.get("/drivers", summary="Drivers with the schema of their settings")
 def list_drivers(request: HttpRequest) -> dict[str, Any]:
     """JSON Schema per driver: what forms are made from."""
     allow(request, Verb.READ, "drivers")
-    registries = {"receivers": drivers.receiver_drivers(), "views": drivers.view_drivers()}
     return {
-        kind: {name: {"label": driver.label, "settings": msgspec.json.schema(driver.settings)} for name, driver in found.items()}
-        for kind, found in registries.items()
+        kind: {
+            name: {"label": driver.label, "settings": msgspec.json.schema(driver.settings)}
+            for name, driver in drivers.drivers_of(kind).items()
+        }
+        for kind in ("receivers", "views", "sources", "senders")
     }
 
 

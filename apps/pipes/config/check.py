@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from apps.pipes.config.document import Document, ReceiverDoc, ViewDoc
+from apps.pipes.config.document import Document, ReceiverDoc, SenderDoc, SourceDoc, ViewDoc
 from apps.pipes.config.faults import Fault
-from apps.pipes.drivers import receiver_drivers, view_drivers
+from apps.pipes.drivers import receiver_drivers, sender_drivers, source_drivers, view_drivers
 from apps.runtime.drivers import Driver
-from apps.runtime.problems import Invalid
+from apps.runtime.shape import misfits
+from fustor_schema.settings import AgentPipeSettings
 
 
 def faults_of(document: Document) -> list[Fault]:
@@ -14,6 +15,8 @@ def faults_of(document: Document) -> list[Fault]:
     return [
         *_driver_faults("receivers", document.receivers, receiver_drivers()),
         *_driver_faults("views", document.views, view_drivers()),
+        *_agent_driver_faults("sources", document.sources, source_drivers()),
+        *_agent_driver_faults("senders", document.senders, sender_drivers()),
         *_key_faults(document),
         *_pipe_faults(document),
         *_agent_faults(document),
@@ -27,11 +30,22 @@ def _driver_faults(kind: str, objects: Mapping[str, ReceiverDoc | ViewDoc], driv
             fix = f"Choose from {', '.join(sorted(drivers))}."
             yield Fault(f"{kind}.{ident}.driver", f"There is no driver {entry.driver!r}.", fix)
             continue
-        try:
-            driver.check(entry.driver_params)
-        except Invalid as problem:
-            field = f".{problem.field}" if problem.field else ""
-            yield Fault(f"{kind}.{ident}.driver_params{field}", problem.detail, problem.fix or "")
+        yield from _setting_faults(f"{kind}.{ident}.driver_params", driver, driver.misfits(entry.driver_params))
+
+
+def _agent_driver_faults(kind: str, objects: Mapping[str, SourceDoc | SenderDoc], drivers: dict[str, Driver]) -> Iterator[Fault]:
+    """Drivers and settings that only the agent knows are its own to check."""
+    for ident, entry in objects.items():
+        driver = drivers.get(entry.driver)
+        if driver is not None:
+            wrong = driver.misfits(entry.driver_params, strangers=True)
+            yield from _setting_faults(f"{kind}.{ident}.driver_params", driver, wrong)
+
+
+def _setting_faults(where: str, driver: Driver, wrong: list[tuple[str, str]]) -> Iterator[Fault]:
+    fix = f"Settings of driver {driver.name!r}: {', '.join(driver.settings.__struct_fields__)}."
+    for place, reason in wrong:
+        yield Fault(f"{where}.{place}", reason, fix)
 
 
 def _key_faults(document: Document) -> Iterator[Fault]:
@@ -77,6 +91,8 @@ def _agent_faults(document: Document) -> Iterator[Fault]:
                 yield Fault(f"{where}.sender", f"There is no sender {pipe.sender!r}.", _known(document.senders))
             if pipe.pipe and pipe.pipe not in document.pipes:
                 yield Fault(f"{where}.pipe", f"There is no pipe {pipe.pipe!r}.", _known(document.pipes))
+            for place, reason in misfits(pipe.settings, AgentPipeSettings, strangers=True):
+                yield Fault(f"{where}.settings.{place}", reason)
 
 
 def _known(objects: Mapping[str, object]) -> str:

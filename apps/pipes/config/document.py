@@ -9,10 +9,17 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-Name = Annotated[str, Meta(max_length=200)]
+Name = Annotated[str, Meta(max_length=200, title="Name", description="For people. May be changed at any time.")]
+Disabled = Annotated[bool, Meta(title="Switched off", description="Kept as it is, but does nothing.")]
 Ident = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
-TimeoutSeconds = Annotated[int, Meta(ge=1, le=86400)]
+Seconds = Annotated[float, Meta(ge=0, le=366 * 86400, extra_json_schema={"x-unit": "seconds"})]
+TimeoutSeconds = Annotated[int, Meta(ge=1, le=86400, extra_json_schema={"x-unit": "seconds"})]
+Driver = Annotated[str, Meta(title="Driver", description="Its settings follow below.", extra_json_schema={"x-drivers": True})]
+
+
+def refers(kind: str, title: str, description: str) -> Meta:
+    """What a form needs to know of a field that names objects of another kind."""
+    return Meta(title=title, description=description, extra_json_schema={"x-refers": kind})
 
 
 class KeyEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,9 +34,9 @@ class KeyEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class ReceiverDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A receiver. `api_keys` absent: the keys stay as they are."""
 
-    driver: str = "http"
+    driver: Driver = "http"
     name: Name = ""
-    disabled: bool = False
+    disabled: Disabled = False
     driver_params: dict[str, Any] = {}
     api_keys: tuple[KeyEntry, ...] | None = None
 
@@ -37,9 +44,9 @@ class ReceiverDoc(Struct, frozen=True, forbid_unknown_fields=True):
 class ViewDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A view with its query keys. `api_keys` absent: the keys stay as they are."""
 
-    driver: str = "fs"
+    driver: Driver = "fs"
     name: Name = ""
-    disabled: bool = False
+    disabled: Disabled = False
     driver_params: dict[str, Any] = {}
     api_keys: tuple[KeyEntry, ...] | None = None
 
@@ -47,45 +54,70 @@ class ViewDoc(Struct, frozen=True, forbid_unknown_fields=True):
 class PipeDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A pipe: receiver → views."""
 
-    receiver: str
-    views: tuple[str, ...] = ()
+    receiver: Annotated[str, refers("receivers", "Receiver", "Takes the events of this pipe in.")]
+    views: Annotated[tuple[str, ...], refers("views", "Views", "What the events feed: one at least.")] = ()
     name: Name = ""
-    disabled: bool = False
-    session_timeout_seconds: TimeoutSeconds = 30
-    audit_interval_sec: Seconds = 600.0
-    sentinel_interval_sec: Seconds = 120.0
-    allow_concurrent_push: bool = True
+    disabled: Disabled = False
+    session_timeout_seconds: Annotated[
+        TimeoutSeconds, Meta(title="Session timeout", description="An agent that is silent for longer has gone.")
+    ] = 30
+    audit_interval_sec: Annotated[
+        Seconds, Meta(title="Audit every", description="The leader compares the whole source with the view; 0 is never.")
+    ] = 600.0
+    sentinel_interval_sec: Annotated[
+        Seconds, Meta(title="Sentinel every", description="The leader looks at suspects again; 0 is never.")
+    ] = 120.0
+    allow_concurrent_push: Annotated[
+        bool, Meta(title="Several sessions at once", description="Off: a second agent is turned away while one is connected.")
+    ] = True
 
 
 class SourceDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A source of an agent: what it reads."""
 
-    uri: Annotated[str, Meta(min_length=1, max_length=4096)]
-    driver: str = "fs"
+    uri: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=4096,
+            title="Path",
+            description="Root of what is read, as the agent's host sees it.",
+            extra_json_schema={"format": "path"},
+        ),
+    ]
+    driver: Driver = "fs"
     name: Name = ""
-    disabled: bool = False
+    disabled: Disabled = False
     driver_params: dict[str, Any] = {}
 
 
 class SenderDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A sender of an agent: where it sends to. `credential` refers to a secret, it never holds one."""
 
-    uri: Annotated[str, Meta(max_length=2048)] = ""
-    driver: str = "http"
+    uri: Annotated[
+        str, Meta(max_length=2048, title="Server", description="Where it sends to. Empty: the server that the agent enrolled at.")
+    ] = ""
+    driver: Driver = "http"
     name: Name = ""
-    disabled: bool = False
-    credential: dict[str, str] = {}
+    disabled: Disabled = False
+    credential: Annotated[
+        dict[str, str],
+        Meta(
+            title="Where the agent finds its key",
+            description="One line: env: NAME, file: /path or key_ref: k-…; empty: the agent's own key. Never the key itself.",
+        ),
+    ] = {}
     driver_params: dict[str, Any] = {}
 
 
 class AgentPipeDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """Source → sender on one agent; `pipe` is the pipe of this server that takes it."""
 
-    source: str
-    sender: str
-    pipe: str = ""
+    source: Annotated[str, refers("sources", "Source", "What it reads.")]
+    sender: Annotated[str, refers("senders", "Sender", "How it carries events out.")]
+    pipe: Annotated[str, refers("pipes", "Pipe", "Pipe of this server that takes the events; none for another server.")] = ""
     name: Name = ""
-    disabled: bool = False
+    disabled: Disabled = False
     settings: dict[str, Any] = {}
 
 
@@ -93,8 +125,11 @@ class AgentDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A host with what it runs."""
 
     name: Name = ""
-    disabled: bool = False
-    labels: dict[str, str] = {}
+    disabled: Disabled = False
+    labels: Annotated[
+        dict[str, str],
+        Meta(title="Labels", description="One a line, such as site: north. They choose agents for changes in waves."),
+    ] = {}
     pipes: dict[Ident, AgentPipeDoc] = {}
 
 
