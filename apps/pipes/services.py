@@ -14,6 +14,7 @@ from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.config.document import KINDS, Document, Entry, from_plain, to_plain
 from apps.pipes.config.faults import Fault, as_problem
+from apps.pipes.config.places import Place, without
 from apps.pipes.config.plan import Plan
 from apps.pipes.config.render import render
 from apps.pipes.models import ApiKey, Pipe, Revision
@@ -39,10 +40,8 @@ def edit_object(kind: str, ident: str, changes: dict[str, Any], author: service.
 def delete_object(kind: str, ident: str, author: service.Author, *, expected: int | None = None) -> Outcome:
     """Delete an object. Invalid when something still refers to it, Conflict when it holds what must not be lost."""
     get_object(kind, ident)
-    present = render()
-    rest = {name: entry for name, entry in present.section(kind).items() if name != ident}
-    document = msgspec.structs.replace(present, **{kind: rest})
-    return service.change(service.Wanted(document, replace=True), author, expected=expected)
+    wanted = service.Wanted(without(render(), Place(kind, ident)), replace=True)
+    return service.change(wanted, author, expected=expected)
 
 
 def get_object(kind: str, ident: str) -> Entry:

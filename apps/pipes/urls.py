@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, configuration, drafts, enrol, factors, keys, lists, rollouts, users
+from apps.pipes.pages import account, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
@@ -35,6 +35,11 @@ urlpatterns = [
     path("agents/tokens/<int:token_id>/revoke/", enrol.revoke_token, name="revoke_token"),
     path("configuration/", configuration.edit, name="configuration"),
     path("configuration/export/", configuration.export, name="export_configuration"),
+    path("configuration/new/<str:kind>/", objects.create, name="new_object"),
+    path("configuration/<str:kind>/<str:ident>/", objects.show, name="object"),
+    path("configuration/<str:kind>/<str:ident>/edit/", objects.edit, name="edit_object"),
+    path("configuration/<str:kind>/<str:ident>/switch/", objects.switch, name="switch_object"),
+    path("configuration/<str:kind>/<str:ident>/delete/", objects.delete, name="delete_object"),
     path("changes/", configuration.revisions, name="changes"),
     path("changes/draft/", drafts.mine, name="draft"),
     path("changes/draft/take-back/", drafts.take_back, name="take_back_edit"),

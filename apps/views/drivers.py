@@ -58,7 +58,7 @@ class ViewSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 1000
     brake_share: Annotated[
-        float, Meta(gt=0, le=1, title="and more than this share", description="Of all rows, 0 to 1.", extra_json_schema=RARE)
+        float, Meta(gt=0, le=1, title="and more than this share", description="Of all rows.", extra_json_schema=RARE)
     ] = 0.2
     max_nodes: Annotated[
         Annotated[int, Meta(ge=1, le=2**53)] | None,

@@ -70,6 +70,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (models.Index(fields=("target", "-id"), name="audit_by_target"),)
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.target}: {self.outcome}"

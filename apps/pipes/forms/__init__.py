@@ -1,0 +1,1 @@
+"""Forms of configured objects, made from the schema of the object and of its driver."""
