@@ -134,7 +134,7 @@ class FleetBoard(Board):
 
 def agent_concerns(sight: Sight) -> list[Concern]:
     """The agents that are known and enabled, as candidates for attention."""
-    agents = list(sight.agents().filter(enabled=True).only("slug", "enabled", "last_seen_at"))
+    agents = list(sight.agents().filter(enabled=True))
     statuses, url = facts.agent_statuses(agents, sight), reverse("agents")
     return [Concern("agent", agent.slug, url, statuses[agent.pk]) for agent in agents]
 
