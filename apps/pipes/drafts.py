@@ -4,6 +4,7 @@ A draft is a whole wanted document on top of the revision that its author saw (`
 meanwhile it is brought up to date (`rebase`); fields that both sides changed are never decided silently.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -99,6 +100,13 @@ def delete_object(author: str, kind: str, ident: str) -> Draft:
     if ident not in draft.document.get(kind, {}):
         raise NotFound(f"There is no {kind}.{ident} in the draft.", fix="See what the draft holds.")
     return _keep(draft, kind, {name: fields for name, fields in draft.document[kind].items() if name != ident})
+
+
+@transaction.atomic
+def revise(author: str, change: Callable[[Document], Document]) -> Draft:
+    """Add to the draft whatever makes another document of the one in it."""
+    draft = _locked(author)
+    return save(draft.author, change(document_in(draft)), draft.base)
 
 
 @transaction.atomic

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from apps.pipes import drafts
 from apps.pipes.config import service
+from apps.pipes.config.check import faults_of
 from apps.pipes.config.document import Document, from_plain
+from apps.pipes.config.faults import refuse
 from apps.pipes.config.places import Place, fields_at, owner_fields, without
 from apps.pipes.config.plan import Change, Plan
 from apps.pipes.config.render import render
 from apps.pipes.config.three_way import Side, merge_values
-from apps.pipes.models import Revision
+from apps.pipes.models import Draft, Revision
 from apps.pipes.services import document_with
 from apps.runtime.problems import Conflict, NotFound
 
@@ -70,6 +75,30 @@ def save(edit: Edit, author: service.Author) -> Outcome:
     raise AssertionError("unreachable")
 
 
+def add_to_draft(edit: Edit, author: str) -> Draft:
+    """Put the edit into the person's draft, on top of what the draft says of the object already.
+
+    Raises Conflict when the id of a new object is taken, Invalid with the faults of the object; what the rest of the draft
+    still lacks is for its review.
+    """
+    document = drafts.document_in(drafts.open_for(author))
+    there = fields_at(document, edit.place)
+    if edit.seen is None and there is not None:
+        raise _taken(edit.place)
+    fields = edit.mine if there is None else merge_values(edit.seen or {}, edit.mine, there, Side.MINE)[0]
+    kind, ident = edit.place.owner
+    wanted = document_with(kind, ident, owner_fields(document, edit.place, fields))
+    section = {**document.section(kind), **wanted.section(kind)}
+    faults = faults_of(msgspec.structs.replace(document, **{kind: section}))
+    refuse(fault for fault in faults if fault.where.startswith(f"{edit.place.where}."))
+    return drafts.put_object(author, kind, ident, owner_fields(document, edit.place, fields))
+
+
+def add_delete_to_draft(place: Place, author: str) -> Draft:
+    """Put the deletion of an object into the person's draft. What still refers to it is for the draft's review."""
+    return drafts.revise(author, lambda document: without(document, place))
+
+
 def plan_delete(place: Place) -> Plan:
     """What deleting an object would do. Raises NotFound, Invalid when something still refers to it."""
     return service.preview(service.Wanted(_document_without(place), replace=True))
@@ -118,9 +147,13 @@ def _document_without(place: Place) -> Document:
 
 def _check_unchanged(edit: Edit, theirs: dict[str, Any] | None, newest: int) -> None:
     if edit.seen is None and theirs is not None:
-        raise Conflict(f"There is a {edit.place.where} already.", field="id", fix="Choose another id, or edit that one.")
+        raise _taken(edit.place)
     if edit.seen is not None and theirs != edit.seen:
         raise Overtaken(edit, theirs, newest)
+
+
+def _taken(place: Place) -> Conflict:
+    return Conflict(f"There is a {place.where} already.", field="id", fix="Choose another id, or edit that one.")
 
 
 def _last_change(place: Place, since: int) -> Revision | None:

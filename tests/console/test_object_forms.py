@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from apps.pipes import people, services
+from apps.pipes import drafts, people, services
 from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.config.places import OBJECTS
@@ -324,3 +324,40 @@ def test_what_does_not_exist_is_not_found(admin: Client, lab: None) -> None:
         "/configuration/agent-pipes/none:none/edit/",
     ):
         assert admin.get(url).status_code == 404, url
+
+
+def test_a_draft_takes_edits_that_build_on_each_other(admin: Client, lab: None) -> None:
+    def drafted(url: str, data: dict[str, Any], **changes: Any) -> Any:
+        return admin.post(url, {**data, **changes, "step": "draft"})
+
+    before = service.latest_number()
+    url = "/configuration/new/receivers/"
+    assert drafted(url, opened(admin, url), id="spare").headers["Location"] == "/changes/draft/"
+    url = "/configuration/new/pipes/"
+    page = admin.get(url).content.decode()
+    assert "spare (in your draft)" in page
+    assert drafted(url, filled(page), id="spare", receiver="spare", views=["lab"]).status_code == 302
+    url = "/configuration/pipes/lab/edit/"
+    mine = opened(admin, url)
+    drafted(url, mine, audit_interval_sec="1 h")
+    assert "Your draft says something else" in admin.get(url).content.decode()
+    drafted(url, mine, session_timeout_seconds="45 s")
+    assert service.latest_number() == before
+    drafts.apply(drafts.of("chief"), Author("chief"))
+    assert Pipe.objects.get(slug="spare").receiver.slug == "spare"
+    pipe = Pipe.objects.get(slug="lab")
+    assert (pipe.audit_interval_sec, pipe.session_timeout_seconds) == (3600, 45)
+
+
+def test_a_draft_refuses_what_is_wrong_with_the_object_itself(admin: Client, lab: None) -> None:
+    url = "/configuration/pipes/lab/edit/"
+    response = admin.post(url, {**opened(admin, url), "views": [], "step": "draft"})
+    assert response.status_code == 422
+    assert "at least one view" in response.content.decode()
+
+
+def test_a_deletion_can_wait_in_the_draft(admin: Client, lab: None) -> None:
+    admin.post("/configuration/agent-pipes/host-1:home/delete/", {"step": "draft"})
+    assert AgentPipe.objects.exists()
+    drafts.apply(drafts.of("chief"), Author("chief"))
+    assert not AgentPipe.objects.exists()

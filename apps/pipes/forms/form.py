@@ -33,9 +33,16 @@ class ObjectForm(forms.Form):
     use_required_attribute = False
 
     def __init__(
-        self, place: Place, document: Document, *, fields: Mapping[str, Any], data: QueryDict | None = None, new: bool = False
+        self,
+        place: Place,
+        document: Document,
+        *,
+        fields: Mapping[str, Any],
+        data: QueryDict | None = None,
+        new: bool = False,
+        draft: Document | None = None,
     ) -> None:
-        self.place, self.document, self.present = place, document, fields
+        self.place, self.document, self.present, self.draft = place, document, fields, draft
         self.chosen_driver = str((data or fields).get("driver") or _default_driver(place))
         self.specs = object_specs(place, self.chosen_driver)
         self.driver_changed = data is not None and data.get(SHOWN_DRIVER, self.chosen_driver) != self.chosen_driver
@@ -43,13 +50,13 @@ class ObjectForm(forms.Form):
         if new:
             self._add_identity()
         for spec in self.specs:
-            self.fields[spec.name] = field_of(spec, _choices(spec, place, document, self.chosen_driver))
+            self.fields[spec.name] = field_of(spec, self._choices(spec))
             self.initial[spec.name] = value_at(fields, spec)
 
     def _add_identity(self) -> None:
         """The id of a new object, and the agent that it belongs to: both are fixed once it is made."""
         if self.place.kind == AGENT_PIPES:
-            self.fields["agent"] = field_of(AGENT, _choices(AGENT, self.place, self.document, ""))
+            self.fields["agent"] = field_of(AGENT, self._choices(AGENT))
         self.fields["id"] = field_of(ID, {})
         agent, _colon, own_id = self.place.ident.rpartition(":")
         self.initial = {"id": own_id, "agent": agent}
@@ -111,6 +118,19 @@ class ObjectForm(forms.Form):
             words = f"{fault['what']} {fault['fix']}".strip()
             self.add_error(name, words if name or not fault["where"] else f"{fault['where']}: {words}")
 
+    def _choices(self, spec: FieldSpec) -> dict[str, str]:
+        """Value → words. Objects that exist only in the person's draft can be chosen too: for an edit that goes there."""
+        if spec.drivers:
+            registry, driver = drivers_of(self.place.kind), self.chosen_driver
+            unknown = {} if driver in registry else {driver: _("%(driver)s (not known here)") % {"driver": driver}}
+            return {name: _(found.label) for name, found in registry.items()} | unknown
+        if not spec.refers:
+            return {}
+        present = known(self.document, spec.refers)
+        drafted = known(self.draft, spec.refers) if self.draft else {}
+        offered = {ident: f"{ident} – {name}" if name else ident for ident, name in present.items()}
+        return offered | {ident: _("%(id)s (in your draft)") % {"id": ident} for ident in drafted if ident not in present}
+
     def _field_of(self, where: str) -> str | None:
         """The field that a fault names; the longest name that fits (`views[0]` is in `views`)."""
         place = where.removeprefix(f"{self.place.where}.")
@@ -146,16 +166,6 @@ def object_specs(place: Place, driver: str) -> tuple[FieldSpec, ...]:
 
 def _default_driver(place: Place) -> str:
     return next((str(spec.default) for spec in specs_of(place.struct) if spec.drivers), "")
-
-
-def _choices(spec: FieldSpec, place: Place, document: Document, driver: str) -> dict[str, str]:
-    if spec.drivers:
-        registry = drivers_of(place.kind)
-        unknown = {} if driver in registry else {driver: _("%(driver)s (not known here)") % {"driver": driver}}
-        return {name: _(found.label) for name, found in registry.items()} | unknown
-    if spec.refers:
-        return {ident: f"{ident} – {name}" if name else ident for ident, name in known(document, spec.refers).items()}
-    return {}
 
 
 def value_at(fields: Mapping[str, Any], spec: FieldSpec) -> Any:

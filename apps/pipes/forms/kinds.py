@@ -85,6 +85,7 @@ KINDS = {
 }
 
 
-def missing(kind: Kind, document: Document) -> list[Missing]:
-    """What must be made before an object of this kind can be."""
-    return [Missing(field, KINDS[needed]) for field, needed in kind.needs if not known(document, needed)]
+def missing(kind: Kind, *documents: Document) -> list[Missing]:
+    """What must be made before an object of this kind can be: what none of the documents (the present one, a draft) has."""
+    lacking = ((field, needed) for field, needed in kind.needs if not any(known(document, needed) for document in documents))
+    return [Missing(field, KINDS[needed]) for field, needed in lacking]

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.pipes import edits
+from apps.pipes import drafts, edits
 from apps.pipes.config import render as configuration
 from apps.pipes.config import service
 from apps.pipes.config.document import Document
@@ -24,6 +24,7 @@ from apps.pipes.config.places import Place, fields_at, known
 from apps.pipes.edits import Edit, Overtaken
 from apps.pipes.forms.form import ObjectForm
 from apps.pipes.forms.kinds import KINDS, missing
+from apps.pipes.models import Draft
 from apps.pipes.pages.object_lines import history_of, lines_of, sides_of, uses_of
 from apps.pipes.pages.people import author_of
 from apps.pipes.permissions import Verb
@@ -55,11 +56,12 @@ def create(request: HttpRequest, kind: str) -> HttpResponse:
     place = _place(kind, "")
     document = configuration.render()
     fields = _start(request, place, document)
+    draft = _draft(request)
     if request.method == "POST":
-        return _posted(request, ObjectForm(place, document, fields=fields, data=request.POST, new=True), seen=None)
-    form = ObjectForm(place, document, fields=fields, new=True)
+        return _posted(request, ObjectForm(place, document, fields=fields, data=request.POST, new=True, draft=draft), seen=None)
+    form = ObjectForm(place, document, fields=fields, new=True, draft=draft)
     form.initial.update({name: value for name, value in request.GET.items() if name in ("agent", "id")})
-    return _form(request, form, seen=None, missing=missing(KINDS[kind], document))
+    return _form(request, form, seen=None, missing=missing(KINDS[kind], document, *([draft] if draft else [])))
 
 
 @require_http_methods(["GET", "POST"])
@@ -71,10 +73,12 @@ def edit(request: HttpRequest, kind: str, ident: str) -> HttpResponse:
         if seen is None:
             messages.error(request, _("The form was incomplete and nothing was saved. Make your change here."))
             return redirect("edit_object", kind, ident)
-        return _posted(request, ObjectForm(place, document, fields=seen, data=request.POST), seen=seen)
+        return _posted(request, ObjectForm(place, document, fields=seen, data=request.POST, draft=_draft(request)), seen=seen)
     base = service.latest_number()
     place, document, fields = _existing(kind, ident)
-    return _form(request, ObjectForm(place, document, fields=fields), seen=fields, base=base)
+    draft = _draft(request)
+    drafted = draft is not None and fields_at(draft, place) != fields
+    return _form(request, ObjectForm(place, document, fields=fields, draft=draft), seen=fields, base=base, drafted=drafted)
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,6 +90,9 @@ def delete(request: HttpRequest, kind: str, ident: str) -> HttpResponse:
         raise PermissionDenied
     context: dict[str, Any] = {**_frame(place), "uses": uses_of(document, place), "base": service.latest_number()}
     try:
+        if request.method == "POST" and request.POST.get("step") == "draft":
+            edits.add_delete_to_draft(place, request.user.get_username())
+            return redirect("draft")
         if request.method == "POST":
             message = request.POST.get("message", "").strip() or f"Delete {place.where}"
             _plan, revision = edits.delete(place, author_of(request, message), expected=_base(request))
@@ -123,6 +130,12 @@ def _posted(request: HttpRequest, form: ObjectForm, *, seen: dict[str, Any] | No
     wanted = Edit(form.place, base, seen, form.written())
     message = request.POST.get("message", "").strip() or edits.default_message(wanted)
     try:
+        if request.POST.get("step") == "draft":
+            edits.add_to_draft(wanted, request.user.get_username())
+            messages.success(
+                request, _("%(where)s is in your draft. Nothing changes before you apply it.") % {"where": form.place.where}
+            )
+            return redirect(_next(request, form.place) or "draft")
         _plan, revision = edits.save(wanted, author_of(request, message))
     except Overtaken as problem:
         return _overtaken(request, form, problem)
@@ -133,16 +146,16 @@ def _posted(request: HttpRequest, form: ObjectForm, *, seen: dict[str, Any] | No
         messages.info(request, _("Nothing to change: it says that already."))
     else:
         messages.success(request, _("Saved as revision %(number)s.") % {"number": revision.number})
-    return redirect(_after(request, form.place))
+    return redirect(_next(request, form.place) or _url(form.place))
 
 
 def _overtaken(request: HttpRequest, form: ObjectForm, problem: Overtaken) -> HttpResponse:
     """The form with both edits in it, made from what is there now; what the other changed stands above it."""
     if problem.theirs is None:
-        again = ObjectForm(form.place, form.document, fields=problem.merged, new=True)
+        again = ObjectForm(form.place, form.document, fields=problem.merged, new=True, draft=form.draft)
         action = reverse("new_object", args=[form.place.kind])
         return _form(request, again, seen=None, base=problem.newest, overtaken=problem, sides=[], action=action, status=409)
-    again = ObjectForm(form.place, form.document, fields=problem.merged)
+    again = ObjectForm(form.place, form.document, fields=problem.merged, draft=form.draft)
     return _form(request, again, seen=problem.theirs, base=problem.newest, overtaken=problem, sides=sides_of(problem), status=409)
 
 
@@ -208,14 +221,20 @@ def _base(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
+def _draft(request: HttpRequest) -> Document | None:
+    """What the person's draft says, if there is one."""
+    found = Draft.objects.filter(author=request.user.get_username()).first()
+    return drafts.document_in(found) if found else None
+
+
 def _url(place: Place) -> str:
     return reverse("object", args=[place.kind, place.ident])
 
 
-def _after(request: HttpRequest, place: Place) -> str:
-    """Where to go when it is saved: back to the form that needed it, with it chosen there; else to the object."""
+def _next(request: HttpRequest, place: Place) -> str:
+    """The form that needed the object first, with it chosen there; empty when none did."""
     wanted, field = request.POST.get("next", ""), request.POST.get("fill", "")
     if not wanted or not url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-        return _url(place)
+        return ""
     chosen = urlencode({field: place.ident}) if field else ""
     return f"{wanted}{'&' if '?' in wanted else '?'}{chosen}" if chosen else wanted
