@@ -52,6 +52,15 @@ def broker(app_configs: Sequence[AppConfig] | None, **options: object) -> list[C
     return []
 
 
+@register(Tags.security)
+def retention(app_configs: Sequence[AppConfig] | None, **options: object) -> list[CheckMessage]:
+    """The audit log is kept long enough."""
+    if 0 < settings.FUSTOR_AUDIT_DAYS < 30:
+        hint = "FUSTOR_AUDIT_DAYS is 30 or more, or 0 to keep the audit log for ever."
+        return [Error(f"FUSTOR_AUDIT_DAYS is {settings.FUSTOR_AUDIT_DAYS}.", hint=hint, id="fustor.E006")]
+    return []
+
+
 @register(Tags.security, deploy=True)
 def exposure(app_configs: Sequence[AppConfig] | None, **options: object) -> list[CheckMessage]:
     """Nothing that makes a server on a network unsafe."""

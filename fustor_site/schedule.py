@@ -25,5 +25,6 @@ BEAT = {
         ("pipes.write_down_key_use", 60.0),
         ("pipes.advance_rollouts", 2.0),
         ("pipes.tidy_logins", 3600.0),
+        ("pipes.prune_audit", 3600.0),
     )
 }

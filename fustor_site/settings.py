@@ -168,6 +168,8 @@ FUSTOR_BEAT_FLUSH_SECONDS = env.float("FUSTOR_BEAT_FLUSH_SECONDS", default=0.25)
 FUSTOR_MAX_BODY_BYTES = env.int("FUSTOR_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 FUSTOR_INGEST_INFLIGHT_BYTES = env.int("FUSTOR_INGEST_INFLIGHT_BYTES", default=128 * 1024 * 1024)
 FUSTOR_HISTORY_DAYS = env.int("FUSTOR_HISTORY_DAYS", default=30)
+# how long the audit log is kept, at least 30; 0 is for ever
+FUSTOR_AUDIT_DAYS = env.int("FUSTOR_AUDIT_DAYS", default=0)
 
 FUSTOR_REDIS_URL = env.str("FUSTOR_REDIS_URL", default="") or broker.address(FUSTOR_HOME)
 _is_socket = urlsplit(FUSTOR_REDIS_URL).scheme == "unix"

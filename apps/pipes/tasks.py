@@ -1,8 +1,10 @@
 """Timed work of what is configured. The beat schedule is put together in the settings."""
 
 from celery import shared_task
+from django.conf import settings
 
-from apps.pipes import logins, usage
+from apps.pipes import audit_retention, logins, usage
+from apps.pipes.audit import Actor
 from apps.pipes.rollouts import service as rollouts
 
 
@@ -22,3 +24,10 @@ def advance_rollouts() -> None:
 def tidy_logins() -> None:
     """Drop login sessions that ran out, and what was noted of them."""
     logins.tidy()
+
+
+@shared_task(name="pipes.prune_audit")
+def prune_audit() -> None:
+    """Drop entries of the audit log older than FUSTOR_AUDIT_DAYS, when that is set."""
+    if settings.FUSTOR_AUDIT_DAYS:
+        audit_retention.prune(Actor("retention"), settings.FUSTOR_AUDIT_DAYS)

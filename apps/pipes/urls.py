@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
+from apps.pipes.pages import account, audit, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
@@ -25,7 +25,8 @@ urlpatterns = [
     path("people/<str:username>/delete/", users.delete, name="user_delete"),
     path("receivers/", lists.receivers, name="receivers"),
     path("keys/", lists.keys, name="keys"),
-    path("audit/", lists.audit_log, name="audit_log"),
+    path("audit/", audit.audit_log, name="audit_log"),
+    path("audit/export/", audit.export, name="export_audit"),
     path("keys/new/", keys.create, name="create_key"),
     path("keys/<str:ref>/rotate/", keys.rotate, name="rotate_key"),
     path("keys/<str:ref>/revoke/", keys.revoke, name="revoke_key"),

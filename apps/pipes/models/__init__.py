@@ -2,7 +2,7 @@
 
 from apps.pipes.models.access import UNSET, ApiKey, Enrolment, EnrolmentToken, KeyKind, Login, Person, Role, Theme
 from apps.pipes.models.configured import Agent, AgentPipe, Configured, Pipe, PipeView, Receiver, Sender, Source
-from apps.pipes.models.history import AuditEntry, Draft, LegacyUse, Revision
+from apps.pipes.models.history import AuditCut, AuditEntry, Draft, LegacyUse, Revision
 from apps.pipes.models.rollouts import OPEN_STATES, MemberState, Rollout, RolloutMember, RolloutState
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Agent",
     "AgentPipe",
     "ApiKey",
+    "AuditCut",
     "AuditEntry",
     "Configured",
     "Draft",

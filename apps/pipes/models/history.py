@@ -48,7 +48,10 @@ class AppendOnly(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """One thing that somebody did or was not allowed to do. Append-only; it keeps names, not references, so it outlives users."""
+    """One thing that somebody did or was not allowed to do. It keeps names, not references, so it outlives users.
+
+    Append-only, here and by triggers in the database (apps.pipes.append_only).
+    """
 
     class Outcome(models.TextChoices):
         DONE = "done", "done"
@@ -84,6 +87,17 @@ class AuditEntry(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Always raises TypeError."""
         raise TypeError("the audit log is append-only")
+
+
+class AuditCut(models.Model):
+    """Entries of the audit log up to this one may be deleted. Never changed or deleted itself (apps.pipes.append_only)."""
+
+    until = models.BigIntegerField(help_text="id of the last entry that may go")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"up to {self.until} by {self.actor}"
 
 
 class LegacyUse(models.Model):

@@ -1,11 +1,11 @@
-"""Pages that list receivers, keys and the audit log. Secrets are never shown: only a hash of each is kept."""
+"""Pages that list receivers and keys. Secrets are never shown: only a hash of each is kept."""
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.pipes.models import ApiKey, AuditEntry, KeyKind, Pipe, Receiver
+from apps.pipes.models import ApiKey, KeyKind, Pipe, Receiver
 from apps.pipes.permissions import Verb, is_restricted, visible_views
 from apps.runtime import clock
 from apps.runtime.console import page
@@ -42,20 +42,6 @@ def keys(request: HttpRequest) -> HttpResponse:
         "states": [(name, in_state(found, name).count()) for name in STATES],
     }
     return render(request, "configured/keys.html", context)
-
-
-@page(Verb.AUDIT)
-def audit_log(request: HttpRequest) -> HttpResponse:
-    """`/audit/`: who did what to what, and what was refused."""
-    outcome, words = request.GET.get("outcome", ""), request.GET.get("q", "").strip()
-    found = AuditEntry.objects.order_by("-id")
-    if words:
-        found = found.filter(Q(actor__icontains=words) | Q(verb__icontains=words) | Q(target__icontains=words))
-    if outcome in AuditEntry.Outcome.values:
-        found = found.filter(outcome=outcome)
-    chunk = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"chunk": chunk, "outcome": outcome, "outcomes": AuditEntry.Outcome.choices, "words": words}
-    return render(request, "configured/audit.html", context)
 
 
 def in_state(found: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
