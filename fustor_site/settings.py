@@ -166,6 +166,7 @@ FUSTOR_SESSION_TIMEOUT_MAX = env.int("FUSTOR_SESSION_TIMEOUT_MAX", default=3600)
 FUSTOR_BEAT_FLUSH_SECONDS = env.float("FUSTOR_BEAT_FLUSH_SECONDS", default=0.25)
 # ingestion: most bytes of one body, and of all bodies that one web process holds at a time (R31)
 FUSTOR_MAX_BODY_BYTES = env.int("FUSTOR_MAX_BODY_BYTES", default=64 * 1024 * 1024)
+FUSTOR_SLOW_CLIENT_SECONDS = env.float("FUSTOR_SLOW_CLIENT_SECONDS", default=30.0)
 FUSTOR_INGEST_INFLIGHT_BYTES = env.int("FUSTOR_INGEST_INFLIGHT_BYTES", default=128 * 1024 * 1024)
 FUSTOR_HISTORY_DAYS = env.int("FUSTOR_HISTORY_DAYS", default=30)
 # how long the audit log is kept, at least 30; 0 is for ever

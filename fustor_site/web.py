@@ -13,9 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
 
 from daphne import http_protocol
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.server import Server
 
 from fustor_site.asgi import application
+from fustor_site.slow_clients import PatientChannel, PatientRequest, PatientServer
 
 # bodies reach the application in pieces of this size; a batch is 0.1 to 1 MB, and every piece costs a turn of the loop
 BODY_PIECE_BYTES = 1024 * 1024
@@ -29,7 +29,7 @@ WEBSOCKET_MESSAGE_BYTES = 4 * 1024 * 1024
 WAITING_CONNECTIONS = 1024
 
 
-class Request(http_protocol.WebRequest):  # type: ignore[misc]  # Daphne has no types
+class Request(PatientRequest):
     """Daphne's request, with an ordinary body kept in memory, and of a body over the limit only as much as shows that it is."""
 
     content: IO[bytes]
@@ -51,13 +51,14 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]  # Daphne has no 
         super().handleContentChunk(kept)
 
 
-def server(host: str, port: int) -> Server:
+def server(host: str, port: int) -> PatientServer:
     """The server, not yet running. Twisted drops a connection that sends nothing for 60 s in the middle of a request."""
     from django.conf import settings
 
     http_protocol.WebRequest = Request  # the name that Daphne's factory looks up for every connection
+    http_protocol.HTTPFactory.protocol = PatientChannel
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
-    return Server(
+    return PatientServer(
         application,
         endpoints=[f"{at}:backlog={WAITING_CONNECTIONS}" for at in build_endpoint_description_strings(host=host, port=port)],
         request_buffer_size=BODY_PIECE_BYTES,

@@ -324,7 +324,7 @@ class EngineMachine(RuleBasedStateMachine):
         envelope = Envelope(events, kind, is_end=is_end, audit_id=None if old else scan.audit_id or None)
         if is_end and scan.audit_id:
             manifest = {"batches": scan.batches, "rows": scan.rows, "directories": scan.directories, "errors": 0}
-            envelope.metadata = {"manifest": manifest}
+            envelope.metadata = {"manifest": manifest, "root_id": "the-only-one"}
         self.scans[scan.host].append(Message(envelope, scan.epoch))
 
     def _tell(self, host: int, kind: str, rows: list[FsRow], *, from_: str | None = None, to: str | None = None) -> None:
