@@ -10,18 +10,22 @@ HOST ?=
 PORT ?=
 HOME_DIR ?=
 AGENT ?= 1
+DEMO ?=
 DATABASE_TESTS := tests/site tests/views tests/queries tests/pipes tests/sessions tests/blackbox
 # arguments for pytest: make test ARGS="tests/views -k tombstone"
 ARGS ?=
 
-.PHONY: run test test-postgres fuzz bench lint format lock install clean help
+.PHONY: run demo test test-postgres fuzz bench lint format lock install clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## install what is missing, start everything, print the URL
 	@exec $(PYTHON) manage.py up $(if $(WATCH),--watch "$(WATCH)") $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") \
-		$(if $(HOME_DIR),--home "$(HOME_DIR)") $(if $(filter 0,$(AGENT)),--no-agent)
+		$(if $(HOME_DIR),--home "$(HOME_DIR)") $(if $(filter 0,$(AGENT)),--no-agent) $(if $(DEMO),--demo)
+
+demo: ## the same with a simulated fleet to look at
+	@$(MAKE) --no-print-directory run DEMO=1
 
 install: ## the development environment in .venv
 	@$(PYTHON) tools/install.py dev >/dev/null

@@ -36,6 +36,7 @@ class Options:
     port: int
     watch: Path | None
     agent: bool
+    demo: bool = False
 
     @property
     def url(self) -> str:
@@ -98,6 +99,8 @@ def _start(supervisor: Supervisor, options: Options, home: Path) -> None:
     supervisor.wait_for(lambda: _is_ready(options), READY_SECONDS, f"the server on {options.url}")
     if agent:
         supervisor.start(Program("agent", agent.command(_loopback_url(options)), environment | agent.environment()))
+    if options.demo:
+        supervisor.start(Program("demo", programs.management("demo", "--url", _loopback_url(options)), environment))
     # not before everything else went well: the password is shown once, and must not get lost with a failed start
     password = administrator.ensure(os.environ.get("FUSTOR_ADMIN_PASSWORD") or None)
     connections.close_all()

@@ -20,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default %(default)s)")
         parser.add_argument("--home", help="where everything is kept (default ./var); read before settings, by manage.py")
+        parser.add_argument("--demo", action="store_true", help="with a simulated fleet to look at")
         parser.add_argument("--no-agent", action="store_true", help="run the server only")
 
     def handle(self, *arguments: Any, **options: Any) -> None:
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             port=options["port"],
             watch=watch.expanduser().resolve() if watch else None,
             agent=not options["no_agent"],
+            demo=options["demo"],
         )
         try:
             code = up(chosen)
