@@ -1,4 +1,4 @@
-"""`fustor-agent check` and `scan --echo`: what a person runs to see whether an agent would work here, before it runs for months."""
+"""Would it work here? `fustor-agent check` and `scan --echo` on the host, and the same check ordered from a form of the console."""
 
 import asyncio
 import os
@@ -8,7 +8,9 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
+from agent_runner.asking import Asking
 from agent_runner.config import AgentConfig, PipeConfig, SenderConfig, SourceConfig
 from agent_runner.drivers import Lease
 from agent_runner.jobs import exit_code, run_unleased
@@ -19,16 +21,18 @@ from agent_runner.sources.fs import identity, inotify, settings
 from agent_runner.sources.fs.watching import RESERVED_WATCHES
 
 COUNT_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 SKEW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `fix` says what to do when it is not good."""
+    """One thing that was looked at. `fix` says what to do when it is not good; `about` is agent, key, clock, path or watches."""
 
     what: str
     good: bool
     fix: str = ""
+    about: str = "agent"
 
     def __str__(self) -> str:
         mark = "ok  " if self.good else "FAIL"
@@ -37,21 +41,31 @@ class Finding:
 
 def run(config: AgentConfig) -> int:
     """Checks everything that the configuration needs and prints the findings. Returns 0 when all are good."""
-    findings = asyncio.run(_findings(config))
-    for finding in findings:
+    found = asyncio.run(findings(config))
+    for finding in found:
         print(finding)
-    return 0 if all(finding.good for finding in findings) else 1
+    return 0 if all(finding.good for finding in found) else 1
 
 
-async def _findings(config: AgentConfig) -> list[Finding]:
+async def findings(config: AgentConfig) -> list[Finding]:
+    """Everything that the configuration needs, looked at. Nothing is started and nothing is changed."""
     found = [Finding(f"agent id is {config.agent_id}", good=True)]
     if not config.pipes:
         found.append(Finding("no pipe is configured yet", False, "Configure one in the console under Agents, or give --watch DIR."))
     for pipe in config.pipes:
         found += [finding async for finding in _check_server(pipe)]
         if pipe.source.driver == "fs":
-            found += _check_tree(pipe)
+            found += await _check_storage(pipe)
     return found
+
+
+async def _check_storage(pipe: PipeConfig) -> list[Finding]:
+    """Storage that hangs is a finding too; it costs a thread and no more."""
+    try:
+        return await Asking(partial(_check_tree, pipe)).ask(COUNT_SECONDS + ANSWER_SECONDS)
+    except TimeoutError:
+        fix = "Look at the mount: a server that is away blocks whoever asks."
+        return [Finding(f"{pipe.id}: {pipe.source.uri} does not answer", False, fix, "path")]
 
 
 async def _check_server(pipe: PipeConfig) -> AsyncIterator[Finding]:
@@ -62,15 +76,17 @@ async def _check_server(pipe: PipeConfig) -> AsyncIterator[Finding]:
     try:
         answer = await sender.whoami()
     except AgentProblem as problem:
-        yield Finding(f"{pipe.id}: {problem}", False, problem.fix)
+        yield Finding(f"{pipe.id}: {problem}", False, problem.fix, "key")
         return
     finally:
         await sender.close()
-    yield Finding(f"{pipe.id}: {pipe.sender.uri} answers, the key is good for pipe {answer.get('pipe_id', '?')}", good=True)
+    yield Finding(
+        f"{pipe.id}: {pipe.sender.uri} answers, the key is good for pipe {answer.get('pipe_id', '?')}", good=True, about="key"
+    )
     if answer.get("server_time"):
         offset = float(answer["server_time"]) - (asked + time.time()) / 2
         fix = "Run NTP here or there. The agent works all the same: nothing is ordered by this clock."
-        yield Finding(f"{pipe.id}: the clocks differ by {offset:+.1f} s", abs(offset) < SKEW_SECONDS, fix)
+        yield Finding(f"{pipe.id}: the clocks differ by {offset:+.1f} s", abs(offset) < SKEW_SECONDS, fix, "clock")
 
 
 def _check_tree(pipe: PipeConfig) -> list[Finding]:
@@ -80,10 +96,10 @@ def _check_tree(pipe: PipeConfig) -> list[Finding]:
         root_id = identity.read(root, marker=limits.root_marker)
         readable = os.access(root, os.R_OK | os.X_OK)
     except AgentProblem as problem:
-        return [Finding(f"{pipe.id}: {problem}", False, problem.fix)]
-    found = [Finding(f"{pipe.id}: {pipe.source.uri} is there ({root_id})", good=True)]
+        return [Finding(f"{pipe.id}: {problem}", False, problem.fix, "path")]
+    found = [Finding(f"{pipe.id}: {pipe.source.uri} is there ({root_id})", good=True, about="path")]
     fix = f"Let user {os.geteuid()} read and enter it."
-    found.append(Finding(f"{pipe.id}: {pipe.source.uri} can be read", readable, fix))
+    found.append(Finding(f"{pipe.id}: {pipe.source.uri} can be read", readable, fix, "path"))
     if sys.platform == "linux":
         found.append(_check_watches(pipe, root))
     return found
@@ -94,7 +110,7 @@ def _check_watches(pipe: PipeConfig, root: bytes) -> Finding:
     allowed = max(0, inotify.limit("max_user_watches") - RESERVED_WATCHES)
     count = f"{directories:,}" if complete else f"more than {directories:,}"
     fix = f"sysctl fs.inotify.max_user_watches={2 * directories + RESERVED_WATCHES}. Else only the most active are watched."
-    return Finding(f"{pipe.id}: {count} directories, {allowed:,} watches allowed", directories <= allowed, fix)
+    return Finding(f"{pipe.id}: {count} directories, {allowed:,} watches allowed", directories <= allowed, fix, "watches")
 
 
 def _count_directories(root: bytes) -> tuple[int, bool]:

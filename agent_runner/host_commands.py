@@ -1,4 +1,4 @@
-"""Commands that concern the whole agent: reload, update, stop and start. The supervisor hands them to every pipe.
+"""Commands that concern the whole agent: reload, update, check, stop and start. The supervisor hands them to every pipe.
 
 A command may end the very pipe that brought it: what it does runs on in a task of its own, and only the waiting ends.
 """
@@ -23,6 +23,9 @@ class Operated(Protocol):
     async def update(self, config_yaml: str) -> dict[str, Any]:
         """Applies a configuration given as YAML."""
 
+    async def check(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Looks whether a configuration would work here."""
+
     async def stop_pipe(self, pipe_id: str) -> None:
         """Stops one pipe."""
 
@@ -45,6 +48,7 @@ class HostCommands:
         return {
             "reload_config": self._reload,
             "update_config": self._update,
+            "check_config": self._check,
             "stop_pipe": self._stop,
             "start_pipe": self._start,
             "upgrade": self._upgrade,
@@ -57,6 +61,10 @@ class HostCommands:
         if "update_config" not in self._allowed:
             raise Refused("this host does not take its configuration in commands", "Start the agent with --allow update_config.")
         return await self._apart(self._operated.update(str(command.get("config_yaml", ""))))
+
+    async def _check(self, command: dict[str, Any]) -> dict[str, Any]:
+        document = command.get("config")
+        return await self._apart(self._operated.check(document if isinstance(document, dict) else {}))
 
     async def _stop(self, command: dict[str, Any]) -> dict[str, Any]:
         pipe_id = self._known_pipe(command)

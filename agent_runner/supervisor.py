@@ -6,13 +6,13 @@ Started by `fustor-agent run`.
 import asyncio
 import contextlib
 import signal
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
 
-from agent_runner import health, log, running
-from agent_runner.config import AgentConfig, Own, PipeConfig, SourceConfig, from_yaml, to_yaml
+from agent_runner import check, health, log, running
+from agent_runner.config import AgentConfig, Own, PipeConfig, SourceConfig, from_document, from_yaml, to_yaml
 from agent_runner.drivers import Source, make_sender, make_source
 from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
@@ -130,6 +130,11 @@ class Supervisor:
         wanted = from_yaml(config_yaml, self._options.own, "update_config")
         await self.apply(msgspec.structs.replace(wanted, broker_url=self._config.broker_url))
         return {"pipes": sorted(self._pipes)}
+
+    async def check(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Looks whether a configuration would work here, and changes nothing. Raises ConfigProblem when it cannot be read."""
+        wanted = from_document(document, self._options.own, "the form")
+        return {"findings": [asdict(finding) for finding in await check.findings(wanted)]}
 
     def has_pipe(self, pipe_id: str) -> bool:
         """True for a pipe of the configuration."""

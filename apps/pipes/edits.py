@@ -86,12 +86,18 @@ def add_to_draft(edit: Edit, author: str) -> Draft:
     if edit.seen is None and there is not None:
         raise _taken(edit.place)
     fields = edit.mine if there is None else merge_values(edit.seen or {}, edit.mine, there, Side.MINE)[0]
+    check_fields(document, edit.place, fields)
     kind, ident = edit.place.owner
-    wanted = document_with(kind, ident, owner_fields(document, edit.place, fields))
-    section = {**document.section(kind), **wanted.section(kind)}
-    faults = faults_of(msgspec.structs.replace(document, **{kind: section}))
-    refuse(fault for fault in faults if fault.where.startswith(f"{edit.place.where}."))
-    return drafts.put_object(author, kind, ident, owner_fields(document, edit.place, fields))
+    wanted = owner_fields(document, edit.place, fields)
+    return drafts.put_object(author, kind, ident, wanted)
+
+
+def check_fields(document: Document, place: Place, fields: dict[str, Any]) -> None:
+    """Raise Invalid with every fault that an object with these fields would have in a document; the rest of it is not looked at."""
+    kind, ident = place.owner
+    wanted = document_with(kind, ident, owner_fields(document, place, fields))
+    whole = msgspec.structs.replace(document, **{kind: {**document.section(kind), **wanted.section(kind)}})
+    refuse(fault for fault in faults_of(whole) if fault.where.startswith(f"{place.where}."))
 
 
 def add_delete_to_draft(place: Place, author: str) -> Draft:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.sessions.pages import actions, agents, boards, lists
+from apps.sessions.pages import actions, agents, boards, lists, trials
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("sessions/", lists.sessions, name="sessions"),
     path("sessions/<int:number>/", boards.session, name="session"),
     path("agents/", agents.agents, name="agents"),
+    path("trials/<uuid:command_id>/", trials.follow, name="trial"),
+    path("trials/<str:kind>/", trials.start, name="try_object"),
     path("jobs/", lists.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", boards.job, name="job"),
     path("changes/<int:number>/rollout/", boards.rollout, name="rollout"),

@@ -135,7 +135,7 @@ def test_two_people_edit_one_pipe(browser: BrowserContext, orm: ServerOrm, lab: 
     expect(page.get_by_text("Saved as revision")).to_be_visible()
     pipe = orm.run(lambda: Pipe.objects.get(slug=lab))
     assert (pipe.session_timeout_seconds, pipe.audit_interval_sec) == (45, 1200)
-    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
     orm.run(lambda: services.edit_object("pipes", lab, {"audit_interval_sec": 1800}, AUTHOR))
     page.get_by_label("Audit every").fill("1 h")
     page.get_by_role("button", name="Save").click()
@@ -171,4 +171,18 @@ def test_the_settings_follow_the_driver(browser: BrowserContext) -> None:
     page.get_by_label("Driver").select_option("http")
     expect(page.get_by_label("Compression")).to_have_value("zstd")
     check(page)
+    assert complaints == []
+
+
+def test_a_form_is_tested_before_it_is_saved(browser: BrowserContext, orm: ServerOrm) -> None:
+    orm.run(lambda: services.put_object("agents", "silent-host", {"labels": {"site": "north"}}, AUTHOR))
+    page, complaints = new_page(browser)
+    page.goto("/configuration/new/sources/")
+    page.get_by_label("Path").fill("/data")
+    page.get_by_label("Test on").select_option("silent-host")
+    page.get_by_role("button", name="Test before saving").click()
+    expect(page.get_by_text("silent-host is not connected")).to_be_visible()
+    expect(page.get_by_text("Only the agent can tell.").first).to_be_visible()
+    check(page)
+    assert len(browser.pages) == 1
     assert complaints == []

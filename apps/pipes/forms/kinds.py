@@ -85,6 +85,10 @@ KINDS = {
 }
 
 
+# what an agent can look at before it is saved
+TRIABLE = frozenset({"sources", "senders", AGENT_PIPES})
+
+
 def missing(kind: Kind, *documents: Document) -> list[Missing]:
     """What must be made before an object of this kind can be: what none of the documents (the present one, a draft) has."""
     lacking = ((field, needed) for field, needed in kind.needs if not any(known(document, needed) for document in documents))

@@ -20,10 +20,10 @@ from apps.pipes.config import render as configuration
 from apps.pipes.config import service
 from apps.pipes.config.document import Document
 from apps.pipes.config.effect import effect_of
-from apps.pipes.config.places import Place, fields_at, known
+from apps.pipes.config.places import AGENT_PIPES, Place, fields_at, known, users_of
 from apps.pipes.edits import Edit, Overtaken
 from apps.pipes.forms.form import ObjectForm
-from apps.pipes.forms.kinds import KINDS, missing
+from apps.pipes.forms.kinds import KINDS, TRIABLE, missing
 from apps.pipes.models import Draft
 from apps.pipes.pages.object_lines import history_of, lines_of, sides_of, uses_of
 from apps.pipes.pages.people import author_of
@@ -32,6 +32,7 @@ from apps.runtime.console import allowed, page
 from apps.runtime.problems import NotFound, Problem
 
 FORM = "configured/objects/form.html"
+TRIAL_AGENTS = 200
 DELETE = "configured/objects/delete.html"
 
 
@@ -172,9 +173,18 @@ def _form(
         "fill": request.POST.get("fill", request.GET.get("fill", "")),
         "message": request.POST.get("message", ""),
         "action": request.path,
+        "trial_agents": _trial_agents(form) if form.place.kind in TRIABLE else None,
         **more,
     }
     return render(request, FORM, context, status=status)
+
+
+def _trial_agents(form: ObjectForm) -> list[str]:
+    """Agents to test it on, those that use it already first; none to choose for an agent pipe, which names its own."""
+    if form.place.kind == AGENT_PIPES:
+        return []
+    using = [user.owner[1] for user in users_of(form.document, form.place)]
+    return list(dict.fromkeys([*using, *form.document.agents]))[:TRIAL_AGENTS]
 
 
 def _frame(place: Place) -> dict[str, Any]:

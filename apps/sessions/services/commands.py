@@ -31,6 +31,7 @@ TYPES = frozenset(
         "reload_config",
         "report_config",
         "update_config",
+        "check_config",
         "stop_pipe",
         "start_pipe",
         "run_snapshot",
@@ -39,7 +40,7 @@ TYPES = frozenset(
         "upgrade",
     }
 )
-NATIVE_TYPES = frozenset({"start_pipe", "run_snapshot", "run_audit", "run_sentinel"})
+NATIVE_TYPES = frozenset({"check_config", "start_pipe", "run_snapshot", "run_audit", "run_sentinel"})
 OPT_IN_TYPES = frozenset({"upgrade", "update_config"})
 
 
