@@ -16,7 +16,10 @@ from tests.views.conftest import Bench, d, f
 
 pytestmark = pytest.mark.django_db
 
-PATTERNS = ["report", "REPORT", "ort_1", "t_1*.txt", "*final*", "a", "xyz", "[ab]_*", "é_ü", "sub_3"]
+PATTERNS = [
+    "report", "REPORT", "ort_1", "t_1*.txt", "*final*", "a", "xyz", "[ab]_*", "é_ü", "sub_3",
+    "/sub_1/*.txt", "*/final_3.txt", "/sub_[12]/report*", "*/sub_4/*_4.txt",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Search: literal first, globs on request, every kind of node, filters, pages of bounded work."""
 
 import fnmatch
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,15 @@ def tree() -> Tree:
         ("/reports/*/a?b", Mode.AUTO, ["/reports/final/a*b", "/reports/final/axb"]),
         ("/final/a", Mode.LITERAL, ["/reports/final/a*b", "/reports/final/axb"]),
         ("FINAL", Mode.AUTO, []),
+        ("/x/[a]", Mode.AUTO, ["/x/[a]", "/x/a"]),
+        ("/x/[a]", Mode.GLOB, ["/x/a"]),
+        ("/reports/*.txt", Mode.AUTO, ["/reports/2024 final.txt", "/reports/draft.txt"]),
+        ("*/final/a*", Mode.AUTO, ["/reports/final/a*b", "/reports/final/axb"]),
+        ("/reports/f*", Mode.GLOB, ["/reports/final", "/reports/final/a*b", "/reports/final/axb"]),
+        ("/x*/a", Mode.AUTO, ["/x/a"]),
+        ("/x*/A", Mode.AUTO, []),
+        ("/nowhere/*", Mode.AUTO, []),
+        ("*/draft.txt", Mode.AUTO, ["/reports/draft.txt"]),
     ],
 )
 def test_s115_patterns(tree: Tree, pattern: str, mode: Mode, expected: list[str]) -> None:
@@ -83,6 +93,35 @@ def test_s115_patterns(tree: Tree, pattern: str, mode: Mode, expected: list[str]
 )
 def test_filters(tree: Tree, filters: dict[str, Any], expected: list[str]) -> None:
     assert sorted(hits(tree, "*", Mode.GLOB, **filters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignore_case", "directory", "texts"),
+    [
+        ("/data/run-1/*.bam", False, "/data/run-1", [".bam"]),
+        ("/data/run*/x.bam", False, "/data", ["x.bam"]),
+        ("/data/run*/x.bam", True, "/", ["x.bam"]),
+        ("/data/run*", False, "/data", []),
+        ("/*", False, "/", []),
+        ("*/sub/x_final", False, "/", ["x_final"]),
+        ("*final/x?", False, "/", []),
+        ("/a/b[1]/report.txt", False, "/a", ["report.txt"]),
+        ("/data/run-1", False, "/", []),
+        ("run*final", False, "/", ["run", "final"]),
+    ],
+)
+def test_what_a_pattern_says_of_where_its_hits_are(pattern: str, ignore_case: bool, directory: str, texts: list[str]) -> None:
+    asked = Pattern(pattern, ignore_case=ignore_case)
+    assert (asked.directory(), asked.texts()) == (directory, texts)
+
+
+@pytest.mark.django_db
+def test_a_glob_that_begins_literally_reads_only_that_directory(tree: Tree) -> None:
+    asked = SearchQuestion(Pattern("/x/*a"))
+    assert asked.narrowed().key == "/x"
+    assert replace(asked, key="/reports").narrowed().key == "/reports"
+    assert hits(tree, "/x/*a", key="/reports") == []
+    assert hits(tree, "/x/*", limit=1) == ["/x/[a]", "/x/a", "/x/link"]
 
 
 @pytest.mark.django_db

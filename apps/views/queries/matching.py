@@ -1,7 +1,8 @@
 """What a search looks for, as one condition on the name and path of a row, in the SQL of either database.
 
 Default `auto`: the name holds the pattern literally; a pattern with `*`, `?` or `[` also counts as a glob (protocol V2), so a
-look for `a*b` still finds a file of that name. A pattern with `/` is about the whole path, any other about the name.
+look for `a*b` still finds a file of that name. A pattern with `/` is about the whole path, any other about the name: with
+`*`, `?` or `[` it is a glob on the path, or exactly that path.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from apps.runtime.problems import Invalid
 from apps.views.models import Flag, NodeKind
 from apps.views.queries import glob, sql
+from fustor_schema import paths
 
 
 class Mode(StrEnum):
@@ -54,22 +56,44 @@ class Pattern:
     def condition(self, name: str, path: str) -> Condition:
         """The condition on a row with these name and path expressions. Raises Invalid for a pattern that cannot be used."""
         ways: list[Condition] = []
-        if self.mode is not Mode.GLOB:
-            ways.append(self._literal(path if "/" in self.text else name))
-        if self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text)):
-            ways.append(self._glob(path if "/" in self.text else name))
+        side = path if self._is_about_paths else name
+        if self.mode is Mode.AUTO and self._is_about_paths and self._reads_glob:
+            ways.append(Condition(f"{self._folded(side)} = %s", (self._folded_text(),)))
+        elif self.mode is not Mode.GLOB:
+            ways.append(self._literal(side))
+        if self._reads_glob:
+            ways.append(self._glob(side))
         return Condition("(" + " OR ".join(way.text for way in ways) + ")", tuple(p for way in ways for p in way.params))
 
     def texts(self) -> list[str]:
         """Texts of three characters or more that every hit's name holds, for the index; empty: it cannot help.
 
-        A hit of the literal reading holds the literal parts of the glob too.
+        A hit of the literal reading holds the literal parts of the glob too. Of a glob on paths only the end is sure to be in
+        the name, for `*` and `?` cross `/`; of a text in paths nothing is: it may be in a directory above.
         """
-        if "/" in self.text:
-            return []
-        reads_glob = self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text))
-        found = glob.literals(self._pieces()) if reads_glob else [self.text]
+        found = glob.literals(self._pieces()) if self._reads_glob else [self.text]
+        if self._is_about_paths:
+            found = [self._end().rpartition("/")[2]] if self._reads_glob else []
         return [text for text in found if len(text) >= 3]
+
+    def directory(self) -> str:
+        """The directory (a key) at or below which every hit lies, as far as the pattern begins literally; else the root."""
+        pieces = self._pieces() if self._reads_glob and self._is_about_paths and not self.ignore_case else ()
+        start = pieces[0].text if pieces and isinstance(pieces[0], glob.Literal) else ""
+        return start.rpartition("/")[0] or paths.ROOT if start.startswith("/") else paths.ROOT
+
+    def _end(self) -> str:
+        """The literal text that every match ends with."""
+        last = self._pieces()[-1]
+        return last.text if isinstance(last, glob.Literal) else ""
+
+    @property
+    def _is_about_paths(self) -> bool:
+        return "/" in self.text
+
+    @property
+    def _reads_glob(self) -> bool:
+        return self.mode is Mode.GLOB or (self.mode is Mode.AUTO and glob.is_glob(self.text))
 
     def _literal(self, side: str) -> Condition:
         return Condition(sql.contains(self._folded(side)), (self._folded_text(),))

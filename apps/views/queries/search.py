@@ -6,7 +6,7 @@ more is looked up in the name index; what that cannot tell is read in the order 
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -44,6 +44,11 @@ class SearchQuestion:
         """What a cursor of this question is bound to."""
         return cursors.question_of("search", self.pattern, self.key, self.filters)
 
+    def narrowed(self) -> "SearchQuestion":
+        """The same, looking only where a pattern on paths can have hits."""
+        within = self.pattern.directory()
+        return replace(self, key=within) if paths.is_within(within, self.key) else self
+
 
 class Hits(msgspec.Struct):
     """One page of hits, with their keys. With `next_cursor` and few hits: the time for one request was up, there may be more."""
@@ -63,6 +68,7 @@ def search(
 ) -> Hits:
     """At most `limit` hits from the cursor on. Raises Invalid, Gone."""
     cursor = cursors.resume(cursor_text, tree, question.digest)
+    question = question.narrowed()
     start = _position(cursor, question.key)
     indexed = _by_index(tree, question, start, limit)
     found, stopped_at = _in_order(tree, question, start, limit, budget_seconds) if indexed is None else (indexed, None)
