@@ -9,19 +9,17 @@ from django.core.asgi import get_asgi_application
 
 pages = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402 - models exist only after Django is set up
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from channels.routing import ProtocolTypeRouter  # noqa: E402 - models exist only after Django is set up
 from django.conf import settings  # noqa: E402 - models exist only after Django is set up, and so does all that needs them
 
-from apps.sessions.routing import websocket_urlpatterns  # noqa: E402
+from apps.sessions.routing import websockets  # noqa: E402
 from fustor_site import checkpoints  # noqa: E402
 from fustor_site.program_path import ProgramHandler, by_path  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": by_path(programs=ProgramHandler(), people=pages),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": websockets(),
     }
 )
 

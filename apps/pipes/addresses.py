@@ -11,10 +11,15 @@ def client_address(request: HttpRequest) -> str:
 
     Empty when there is none (a unix socket), or when the proxies sent fewer addresses than they must.
     """
+    return address_of(str(request.META.get("REMOTE_ADDR") or ""), request.headers.get("X-Forwarded-For", ""))
+
+
+def address_of(peer: str, forwarded_for: str) -> str:
+    """The same from the peer's address and the header X-Forwarded-For, for what is no HttpRequest."""
     proxies: int = settings.FUSTOR_TRUSTED_PROXIES
     if proxies == 0:
-        return str(request.META.get("REMOTE_ADDR") or "")
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+        return peer
+    forwarded = [part.strip() for part in forwarded_for.split(",") if part.strip()]
     return forwarded[-proxies] if len(forwarded) >= proxies else ""
 
 

@@ -3,7 +3,7 @@
 A checked key is remembered for KNOWN_SECONDS in the process, so revoking it works everywhere within that time (R50).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_network
@@ -120,6 +120,13 @@ def recall(secret: str, address: str | None) -> KeyPrincipal | None:
         return None
     usage.note(principal.key.pk)
     return principal
+
+
+def still_good(of: Collection[tuple[int, str]]) -> list[tuple[tuple[int, str], KeyPrincipal]]:
+    """Of keys by (id, address), those that are still good, with their programs. For connections that stay open."""
+    rows = ApiKey.objects.select_related("receiver", "agent").in_bulk({key_id for key_id, _ in of})
+    good = (pair for pair in of if pair[0] in rows and _is_usable(rows[pair[0]], pair[1]))
+    return [(pair, _principal(rows[pair[0]])) for pair in good]
 
 
 def ref_of(secret: str) -> str | None:

@@ -39,7 +39,7 @@ class KeyPrincipal:
 
     def may_read(self, view: View) -> bool:
         """Whether it may read this view."""
-        return self._reads_all or view.pk in self.view_ids
+        return self.reads_all or view.pk in self.view_ids
 
     def may_administer(self, view: View) -> bool:
         """Whether it may reset this view and mark paths in it: management keys with that scope only."""
@@ -50,7 +50,7 @@ class KeyPrincipal:
 
     def readable_views(self) -> QuerySet[View]:
         """The views that it may read."""
-        return View.objects.all() if self._reads_all else View.objects.filter(pk__in=self.view_ids)
+        return View.objects.all() if self.reads_all else View.objects.filter(pk__in=self.view_ids)
 
     def allows(self, verb: Verb) -> bool:
         """Whether its scopes hold this verb (management keys)."""
@@ -62,7 +62,8 @@ class KeyPrincipal:
         return not self.view_ids
 
     @property
-    def _reads_all(self) -> bool:
+    def reads_all(self) -> bool:
+        """Whether it may read every view."""
         if self.key.kind == KeyKind.MANAGEMENT:
             return Verb.READ in self.verbs and not self.view_ids
         return self.key.all_views

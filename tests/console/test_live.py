@@ -12,7 +12,9 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.db import SessionStore
 
 from apps.pipes import agents, services
 from apps.pipes.config import service
@@ -45,17 +47,29 @@ def reader(transactional_db: None) -> User:
     return User.objects.create_user("reader")
 
 
+@database_sync_to_async
+def login_of(user: User | AnonymousUser) -> SessionStore:
+    """A login session, as the login page makes one; an empty one for nobody."""
+    login = SessionStore()
+    if isinstance(user, User):
+        login[SESSION_KEY], login[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
+        login.save()
+    return login
+
+
 @asynccontextmanager
 async def socket(path: str, user: User | AnonymousUser) -> AsyncIterator[WebsocketCommunicator]:
     communicator = WebsocketCommunicator(APPLICATION, path)
-    communicator.scope["user"] = user
+    communicator.scope["user"], communicator.scope["session"] = user, await login_of(user)
     await communicator.connect()
     yield communicator
     await communicator.disconnect()
 
 
 async def frame(communicator: WebsocketCommunicator, timeout: float = 3) -> dict[str, Any]:
-    received: dict[str, Any] = json.loads(await communicator.receive_from(timeout))
+    output = await communicator.receive_output(timeout)
+    assert output["type"] == "websocket.send", output
+    received: dict[str, Any] = json.loads(output["text"])
     return received
 
 
@@ -154,8 +168,9 @@ async def test_a_burst_of_changes_and_two_hundred_pages_cost_few_renders(
     monkeypatch.setattr(rooms, "draw", counted)
     async with asyncio.timeout(30):
         pages = [WebsocketCommunicator(APPLICATION, "/ws/pipe/archive-pipe") for _ in range(200)]
+        login = await login_of(reader)
         for page in pages:
-            page.scope["user"] = reader
+            page.scope["user"], page.scope["session"] = reader, login
             await page.connect()
         numbers = [(await frame(page))["number"] for page in pages]
         for page, number in zip(pages, numbers, strict=True):

@@ -25,6 +25,8 @@ class Board(ABC):
     """What one page shows of one object to all who have the same sight. Cheap: it names the object, `read` looks at it."""
 
     parts: ClassVar[tuple[Part, ...]]
+    # whether a query key may open it, too: it tells of views only
+    for_query_keys: ClassVar[bool] = False
     sight: Sight = field(default=EVERYTHING, kw_only=True)
 
     @property

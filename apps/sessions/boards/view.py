@@ -92,6 +92,7 @@ class ViewBoard(Board):
     """The view of this slug."""
 
     slug: str
+    for_query_keys = True
     parts = (
         Part("view-counters", "views/parts/counters.html"),
         Part("view-trees", "views/parts/trees.html"),

@@ -3,27 +3,27 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth.models import AnonymousUser
 
 from apps.runtime import lanes
 from apps.runtime.lanes import Lane
-from apps.runtime.problems import NotFound
+from apps.runtime.problems import Busy, Forbidden, NotFound, Unauthorized
 from apps.sessions.boards.base import Board
-from apps.sessions.live import rooms
+from apps.sessions.live import readers, rooms
 from apps.sessions.live.frames import Frame
+from apps.sessions.live.readers import Reader
 from apps.sessions.live.rooms import Room
-from apps.sessions.sight import Sight, sights_of
+from apps.sessions.sight import Sight
 
 log = structlog.get_logger(__name__)
 
 FAILED, UNAUTHENTICATED, FORBIDDEN, GONE = 4500, 4401, 4403, 4404
-SILENT = 4408
+SILENT, BUSY = 4408, 4429
+CODES = {Unauthorized: UNAUTHENTICATED, Forbidden: FORBIDDEN, Busy: BUSY}
 PATIENCE_SECONDS = 30.0
 LONGEST_MESSAGE = 1024
 
@@ -39,30 +39,28 @@ class BoardConsumer(AsyncWebsocketConsumer):
     # the room listens to Redis for everyone; a socket must open even while Redis is away
     channel_layer_alias = "none"
     room: Room | None = None
-    user_id: int = 0
+    reader = Reader()
 
-    def __init__(self, board_of: Callable[..., Board]) -> None:
+    def __init__(self, board_of: type[Board]) -> None:
         """`board_of` makes the board from the parts of the URL; the route gives it."""
         super().__init__()
         self.board_of = board_of
 
     async def connect(self) -> None:
         """Check permission, enter the room."""
-        self.for_program = parse_qs(self.scope["query_string"].decode()).get("format") == ["json"]
+        has_key = readers.key_in(dict(self.scope["headers"])) is not None
+        self.for_program = has_key or parse_qs(self.scope["query_string"].decode()).get("format") == ["json"]
         # the number of the frame last sent
         self.shown = 0
         self.pending: Frame | None = None
         self.wake, self.acknowledged = asyncio.Event(), asyncio.Event()
         self.sender: asyncio.Task[None] | None = None
         await self.accept()
-        user = self.scope["user"] or AnonymousUser()
-        if not user.is_authenticated:
-            await self.close(UNAUTHENTICATED, "Log in first.")
-            return
-        self.user_id = user.pk
-        sight = (await lanes.run(Lane.QUERY, sights_of, {user.pk})).get(user.pk)
-        if sight is None:
-            await self.close(FORBIDDEN, "Your account may not see this.")
+        try:
+            self.reader = await lanes.run(Lane.QUERY, readers.reader_of, self.scope)
+            sight = await lanes.run(Lane.QUERY, readers.entrance, self.reader, self.board_of)
+        except (Unauthorized, Forbidden, Busy) as problem:
+            await self.close(CODES[type(problem)], problem.detail)
         else:
             await self._enter(sight)
 
@@ -108,6 +106,11 @@ class BoardConsumer(AsyncWebsocketConsumer):
         """The person's rights changed: nothing that waits is sent any more, and the page reloads with what is left to see."""
         self.pending = None
         self._close_soon(FORBIDDEN, "What your account may see has changed.")
+
+    def logged_out(self) -> None:
+        """The login ended, or the key: nothing that waits is sent any more."""
+        self.pending = None
+        self._close_soon(UNAUTHENTICATED, "Your login or key holds no more.")
 
     def _close_soon(self, code: int, detail: str) -> None:
         task = asyncio.create_task(self.close(code, detail))

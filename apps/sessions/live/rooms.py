@@ -21,8 +21,9 @@ from apps.runtime import lanes
 from apps.runtime.lanes import Lane
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, draw
+from apps.sessions.live import readers
 from apps.sessions.live.frames import Frame, following
-from apps.sessions.sight import sights_of
+from apps.sessions.live.readers import Reader
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Member(Protocol):
     """A socket in a room."""
 
     @property
-    def user_id(self) -> int:
+    def reader(self) -> Reader:
         """Who reads there."""
         ...
 
@@ -52,7 +53,11 @@ class Member(Protocol):
         ...
 
     def barred(self) -> None:
-        """The person may no longer see what this room shows."""
+        """The reader may no longer see what this room shows."""
+        ...
+
+    def logged_out(self) -> None:
+        """The reader's login or key holds no more."""
         ...
 
 
@@ -178,17 +183,15 @@ class Room:
 
     async def _show_out(self) -> None:
         """Take away the members whose rights changed since they came in: they get no frame that was made after that."""
-        people = frozenset(member.user_id for member in self.members)
-        barred = await lanes.run(Lane.QUERY, _barred, self.board, people)
-        for member in [member for member in self.members if member.user_id in barred]:
-            self.members.discard(member)
-            member.barred()
-
-
-def _barred(board: Board, user_ids: frozenset[int]) -> set[int]:
-    """Those of the people whose sight is not (any more) the one that the board was made for."""
-    sights = sights_of(user_ids)
-    return {user_id for user_id in user_ids if sights.get(user_id) != board.sight}
+        present = tuple(self.members)  # who comes in during the question was asked at the door
+        sights = await lanes.run(Lane.QUERY, readers.sights, {member.reader for member in present}, type(self.board))
+        for member in present:
+            if member.reader not in sights:
+                self.members.discard(member)
+                member.logged_out()
+            elif sights[member.reader] != self.board.sight:
+                self.members.discard(member)
+                member.barred()
 
 
 def _read(board: Board, known: bytes | None) -> tuple[dict[str, str], bytes] | None:
