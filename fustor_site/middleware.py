@@ -132,13 +132,13 @@ def for_programs(get_response: GetResponse) -> GetResponse:
             response: HttpResponseBase = await get_response(request)
         finally:
             await _give_connections_back()
-        return _secured(response)
+        return _secured(_told(request, response))
 
     def now(request: HttpRequest) -> HttpResponseBase:
         if refusal := _admit(request):
             return refusal
         response: HttpResponseBase = get_response(request)
-        return _secured(response)
+        return _secured(_told(request, response))
 
     return later if iscoroutinefunction(get_response) else now
 
@@ -166,6 +166,15 @@ def _admit(request: HttpRequest) -> HttpResponseBase | None:
     request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     request.user = SimpleLazyObject(lambda: get_user(request))  # type: ignore[assignment]  # it stands for the user
     return None
+
+
+def _told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """A method that a route does not take, told as every other error is (Ninja answers with bare text)."""
+    if response.status_code != 405:
+        return response
+    taken = response.headers.get("Allow", "")
+    words = {"detail": f"{request.path} does not take {request.method}.", "code": "method_not_allowed", "fix": f"It takes {taken}."}
+    return JsonResponse(words, status=405, headers={"Allow": taken})
 
 
 def _brings_a_key(request: HttpRequest) -> bool:

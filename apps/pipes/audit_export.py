@@ -64,12 +64,22 @@ def as_json_lines(found: Iterable[AuditEntry]) -> Iterator[str]:
         yield json.dumps({"id": entry.pk, **plain(entry)}, ensure_ascii=False) + "\n"
 
 
-def changes_of(entry: AuditEntry) -> list[tuple[str, Any, Any]]:
-    """(field, before, after) of what an entry tells, without fields that stayed as they were."""
+def changes_of(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """(field, before, after) of what an entry tells, as words; fields that stayed as they were, or that are empty, left out."""
     before, after = entry.before or {}, entry.after or {}
     names = dict.fromkeys((*before, *after))
     both = bool(before) and bool(after)
-    return [(name, before.get(name), after.get(name)) for name in names if not (both and before.get(name) == after.get(name))]
+    if both:
+        names = {name: None for name in names if before.get(name) != after.get(name)}
+    changes = [(name, _words(before.get(name)), _words(after.get(name))) for name in names]
+    return [change for change in changes if both or any(change[1:])]
+
+
+def _words(value: Any) -> str:
+    """A value for people; what is empty is nothing."""
+    if value is None or value in ("", [], {}):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ approval it fetches its key once with that claim. A live agent cannot be imperso
 the agent was seen lately, and waits for a person otherwise.
 """
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -159,9 +160,14 @@ def claim(enrolment: Enrolment, secret: str) -> str | None:
 
 def find(enrolment_id: str) -> Enrolment:
     """The request with this id. Raises NotFound."""
-    found = Enrolment.objects.filter(pk=enrolment_id).select_related("token", "agent").first()
+    missing = NotFound("There is no such enrolment request.", fix="Ask again with a token.")
+    try:
+        number = uuid.UUID(enrolment_id)
+    except ValueError as error:
+        raise missing from error
+    found = Enrolment.objects.filter(pk=number).select_related("token", "agent").first()
     if found is None:
-        raise NotFound("There is no such enrolment request.", fix="Ask again with a token.")
+        raise missing
     return found
 
 

@@ -45,6 +45,10 @@ class KeyPrincipal:
         """Whether it may reset this view and mark paths in it: management keys with that scope only."""
         return Verb.RESET in self.verbs and self.may_read(view)
 
+    def may_scan(self, view: View) -> bool:
+        """Whether it may order scans: a query key of the view (as in V2), a management key with the scope `run`."""
+        return self.may_read(view) and (self.key.kind != KeyKind.MANAGEMENT or Verb.RUN in self.verbs)
+
     def check_confirmed(self) -> None:
         """A key needs no confirmation."""
 
@@ -88,6 +92,10 @@ class PersonPrincipal:
     def may_administer(self, view: View) -> bool:
         """Whether the person may reset this view."""
         return permissions.allowed(self.user, Verb.RESET, view)
+
+    def may_scan(self, view: View) -> bool:
+        """Whether the person may order scans."""
+        return permissions.allowed(self.user, Verb.RUN, view)
 
     def check_confirmed(self) -> None:
         """Raise Forbidden when the person has not confirmed lately who they are."""

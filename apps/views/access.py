@@ -28,6 +28,10 @@ class Principal(Protocol):
         """True when it may reset the view and feed its suspect list."""
         ...
 
+    def may_scan(self, view: View) -> bool:
+        """True when it may have the storage behind the view looked at again."""
+        ...
+
     def check_confirmed(self) -> None:
         """Raise Forbidden when a person must confirm first who they are."""
         ...
@@ -52,6 +56,12 @@ def administered_view(principal: Principal, slug: str) -> View:
         raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key that may reset this view.")
     principal.check_confirmed()
     return view
+
+
+def check_scan(principal: Principal, view: View) -> None:
+    """Raise Forbidden for who may not order scans of the view. Query keys may, as in V2; people and management need `run`."""
+    if not principal.may_scan(view):
+        raise Forbidden("Ordering a scan needs the right 'run'.", fix="Use a key with the scope run, or ask an operator.")
 
 
 def _existing(slug: str) -> View:

@@ -7,7 +7,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.pipes import agents, enrolment
 from apps.pipes.api.guard import allow
-from apps.pipes.api.schemas import Paging
+from apps.pipes.api.schemas import Number, Paging
 from apps.pipes.models import Agent, Enrolment, EnrolmentToken, LegacyUse, Pipe
 from apps.pipes.permissions import Verb
 from apps.runtime.problems import NotFound
@@ -70,7 +70,7 @@ def make_token(request: HttpRequest, body: TokenIn) -> tuple[int, dict[str, Any]
 
 
 @router.delete("/enrolment/tokens/{token_id}", response={204: None}, summary="Revoke an enrolment token")
-def revoke_token(request: HttpRequest, token_id: int) -> tuple[int, None]:
+def revoke_token(request: HttpRequest, token_id: Number) -> tuple[int, None]:
     """Requests that wait already stay."""
     actor = allow(request, Verb.ENROL, f"tokens.{token_id}")
     token = EnrolmentToken.objects.filter(pk=token_id).first()

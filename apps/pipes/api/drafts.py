@@ -9,7 +9,7 @@ from ninja import Field, Router, Schema
 
 from apps.pipes import drafts
 from apps.pipes.api.guard import allow, author
-from apps.pipes.api.schemas import Change, PlanOut, RolloutIn, plan_out, terms_of
+from apps.pipes.api.schemas import BIGGEST, Change, PlanOut, RolloutIn, plan_out, terms_of
 from apps.pipes.config.document import Document, from_plain
 from apps.pipes.config.three_way import Side
 from apps.pipes.models import Draft
@@ -24,7 +24,7 @@ class DraftIn(Schema):
     """The whole wanted document, and the revision that it was made on."""
 
     document: dict[str, Any]
-    base: int = Field(..., ge=0)
+    base: int = Field(..., ge=0, le=BIGGEST)
 
 
 class EditIn(Schema):

@@ -49,7 +49,7 @@ class ClaimIn(Schema):
 class ReportIn(Schema):
     """The revision that the agent runs, and why it refused a newer one."""
 
-    revision: int = Field(..., ge=0)
+    revision: int = Field(..., ge=0, le=2**63 - 1)
     error: str = Field("", max_length=20_000)
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from apps.pipes.api.guard import allow, author
-from apps.pipes.api.schemas import Change, PlanOut, RevisionOut, plan_out, revision_out
+from apps.pipes.api.schemas import BIGGEST, Change, Number, PlanOut, RevisionOut, plan_out, revision_out
 from apps.pipes.config import history
 from apps.pipes.models import Revision
 from apps.pipes.permissions import Verb
@@ -18,13 +18,13 @@ class Page(Schema):
     """Newest first; `before` is the number of the last revision of the page before."""
 
     limit: int = Field(50, ge=1, le=200)
-    before: int | None = Field(None, ge=1)
+    before: int | None = Field(None, ge=1, le=BIGGEST)
 
 
 class Against(Schema):
     """The revision to compare with."""
 
-    against: int | None = Field(None, ge=0)
+    against: int | None = Field(None, ge=0, le=BIGGEST)
 
 
 @router.get("/revisions", response=list[RevisionOut], summary="History of the configuration")
@@ -38,7 +38,7 @@ def list_revisions(request: HttpRequest, page: Query[Page]) -> list[RevisionOut]
 
 
 @router.get("/revisions/{number}", summary="One revision with its whole document")
-def get_revision(request: HttpRequest, number: int) -> dict[str, Any]:
+def get_revision(request: HttpRequest, number: Number) -> dict[str, Any]:
     """The configuration as it was after this revision."""
     allow(request, Verb.READ, f"revisions.{number}")
     revision = history.revision(number)
@@ -46,7 +46,7 @@ def get_revision(request: HttpRequest, number: int) -> dict[str, Any]:
 
 
 @router.get("/revisions/{number}/diff", response=PlanOut, summary="What changed between two revisions")
-def diff_revisions(request: HttpRequest, number: int, other: Query[Against]) -> PlanOut:
+def diff_revisions(request: HttpRequest, number: Number, other: Query[Against]) -> PlanOut:
     """From `against` (default: the revision before; 0 is the empty configuration) to `number`."""
     allow(request, Verb.READ, f"revisions.{number}")
     history.revision(number)
@@ -55,7 +55,7 @@ def diff_revisions(request: HttpRequest, number: int, other: Query[Against]) -> 
 
 
 @router.post("/revisions/{number}/restore", response=PlanOut, summary="Make the configuration what it was")
-def restore_revision(request: HttpRequest, number: int, body: Change) -> PlanOut:
+def restore_revision(request: HttpRequest, number: Number, body: Change) -> PlanOut:
     """As a new revision, through the same checks as any change."""
     who = author(request, Verb.CONFIGURE, f"revisions.{number}", body.message or f"Restore revision {number}")
     return plan_out(*history.restore(number, who, expected=body.expected))

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 
 from apps.pipes.api.guard import allow, author
-from apps.pipes.api.schemas import Change, Paging, PlanOut, plan_out
+from apps.pipes.api.schemas import Change, Number, Paging, PlanOut, plan_out
 from apps.pipes.models import MemberState, Rollout, RolloutMember
 from apps.pipes.permissions import Verb
 from apps.pipes.rollouts import service as rollouts
@@ -23,7 +23,7 @@ def list_rollouts(request: HttpRequest, page: Query[Paging]) -> list[dict[str, A
 
 
 @router.get("/rollouts/{number}", summary="One rollout with its agents")
-def get_rollout(request: HttpRequest, number: int, page: Query[Paging], state: MemberState | None = None) -> dict[str, Any]:
+def get_rollout(request: HttpRequest, number: Number, page: Query[Paging], state: MemberState | None = None) -> dict[str, Any]:
     """`number` is that of the revision."""
     allow(request, Verb.READ, f"rollouts.{number}")
     rollout = rollouts.find(number)
@@ -35,14 +35,14 @@ def get_rollout(request: HttpRequest, number: int, page: Query[Paging], state: M
 
 
 @router.post("/rollouts/{number}/rollback", response=PlanOut, summary="Take back what the revision changed")
-def roll_back(request: HttpRequest, number: int, body: Change) -> PlanOut:
+def roll_back(request: HttpRequest, number: Number, body: Change) -> PlanOut:
     """As a new revision; later changes stay. 409 when they touched the same fields."""
     who = author(request, Verb.CONFIGURE, f"rollouts.{number}", body.message)
     return plan_out(*rollouts.roll_back(number, who, expected=body.expected))
 
 
 @router.post("/rollouts/{number}/{order}", summary="Go on, send to all now, or stop")
-def give_order(request: HttpRequest, number: int, order: Literal["continue", "now", "cancel"]) -> dict[str, Any]:
+def give_order(request: HttpRequest, number: Number, order: Literal["continue", "now", "cancel"]) -> dict[str, Any]:
     """409 when the rollout is over."""
     actor = allow(request, Verb.CONFIGURE, f"rollouts.{number}")
     return _rollout_out(ORDERS[order](number, actor))

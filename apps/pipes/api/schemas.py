@@ -1,12 +1,16 @@
 """Bodies and answers of the management API."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from ninja import Field, Schema
+from ninja import Field, Path, Schema
 
 from apps.pipes.config.plan import Action, Plan
 from apps.pipes.models import Revision
 from apps.pipes.rollouts.waves import LONGEST_SECONDS, Terms, parse_waves
+
+# what a column of a database holds
+BIGGEST = 2**63 - 1
+Number = Annotated[int, Path(ge=0, le=BIGGEST)]
 
 
 class StepOut(Schema):
@@ -43,21 +47,21 @@ class Change(Schema):
     """What every change carries: why, and on top of which revision it was made (409 when that is not the newest)."""
 
     message: str = Field("", max_length=2000)
-    expected: int | None = Field(None, ge=0)
+    expected: int | None = Field(None, ge=0, le=BIGGEST)
 
 
 class Paging(Schema):
     """Which part of a list."""
 
     limit: int = Field(200, ge=1, le=1000)
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, le=BIGGEST)
 
 
 class RolloutIn(Schema):
     """Waves in order, each `site=north, rack=7` or `10%`; agents of none come last. See docs/configuration.md."""
 
     waves: list[str] = Field(..., min_length=1, max_length=20)
-    tolerated: int = Field(0, ge=0)
+    tolerated: int = Field(0, ge=0, le=BIGGEST)
     patience_seconds: float = Field(600.0, ge=0, le=LONGEST_SECONDS)
     pause_seconds: float = Field(60.0, ge=0, le=LONGEST_SECONDS)
 

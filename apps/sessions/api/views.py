@@ -11,6 +11,7 @@ from apps.runtime.problems import Forbidden, Invalid, NotFound
 from apps.sessions.models import Job
 from apps.sessions.schemas import Request
 from apps.sessions.services import jobs, overview, scans
+from apps.views.access import check_scan
 from apps.views.models import View
 from fustor_schema.paths import PathError, normalise
 
@@ -82,6 +83,7 @@ async def ask_scan(request: HttpRequest, view_id: str, wish: ScanRequest) -> dic
 
 def _ask_scan(principal: Principal, view_id: str, wish: ScanRequest) -> dict[str, Any]:
     view = _readable(principal, view_id)
+    check_scan(principal, view)
     try:
         path = normalise(wish.path)
     except PathError as error:

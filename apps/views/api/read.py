@@ -150,6 +150,7 @@ def _tree(request: Request, view_id: str, params: TreeParams) -> HttpResponseBas
 def _job(request: Request, view: View, key: str, params: TreeParams) -> dict[str, Any]:
     """`job_id` and `job_pending`: the scan that this request asked for, or one that is under way."""
     if params.on_demand_scan:
+        access.check_scan(request.auth, view)
         asked = ports.request_scan(view, key, params.recursive, request.auth.name)
         return {"job_id": asked, "job_pending": True}
     pending = ports.pending_scan(view, key)
