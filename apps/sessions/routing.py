@@ -8,6 +8,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from apps.sessions.boards.agent import AgentBoard
 from apps.sessions.boards.base import Board
 from apps.sessions.boards.fleet import FleetBoard
 from apps.sessions.boards.job import JobBoard
@@ -32,6 +33,7 @@ websocket_urlpatterns = [
     path("ws/pipe/<slug:slug>/<int:page>", _live(PipeBoard)),
     path("ws/view/<slug:slug>", _live(ViewBoard)),
     path("ws/job/<uuid:id>", _live(JobBoard)),
+    path("ws/agent/<str:slug>", _live(AgentBoard)),
     path("ws/session/<int:number>", _live(SessionBoard)),
     path("ws/rollout/<int:number>", _live(RolloutBoard)),
 ]

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.pipes import drafts, people, services
 from apps.pipes.audit import Actor
@@ -361,3 +363,30 @@ def test_a_deletion_can_wait_in_the_draft(admin: Client, lab: None) -> None:
     assert AgentPipe.objects.exists()
     drafts.apply(drafts.of("chief"), Author("chief"))
     assert not AgentPipe.objects.exists()
+
+
+def many(start: int, number: int) -> None:
+    """More objects of every kind, all in use."""
+    for item in range(start, start + number):
+        name = f"n{item}"
+        services.put_object("receivers", name, {}, ANNA)
+        services.put_object("views", name, {}, ANNA)
+        services.put_object("pipes", name, {"receiver": name, "views": [name]}, ANNA)
+        services.put_object("sources", name, {"uri": f"/{name}"}, ANNA)
+        services.put_object("agents", name, {"pipes": {"home": {"source": name, "sender": "here", "pipe": "lab"}}}, ANNA)
+
+
+def test_more_objects_cost_no_more_queries(admin: Client, lab: None) -> None:
+    urls = [f"/configuration/{kind}/{ident}/{page}" for kind, ident in OBJECT_IDS.items() for page in ("", "edit/", "delete/")]
+    urls += [f"/configuration/new/{kind}/" for kind in OBJECTS]
+
+    def queries(url: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(url).status_code == 200, url
+        return len(captured)
+
+    many(0, 2)
+    few = {url: queries(url) for url in urls}
+    many(2, 8)
+    assert {url: queries(url) for url in urls} == few
+    assert max(few.values()) <= 40

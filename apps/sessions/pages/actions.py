@@ -13,15 +13,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from apps.pipes.models import Pipe
+from apps.pipes.models import Agent, Pipe
 from apps.pipes.pages.people import actor_of
 from apps.pipes.permissions import Verb
 from apps.pipes.services import pause_pipe
 from apps.runtime import clock
 from apps.runtime.console import page
-from apps.runtime.problems import Invalid, Problem
+from apps.runtime.problems import Conflict, Invalid, Problem
 from apps.sessions.models import Job, Leadership, Session
-from apps.sessions.services import jobs, leadership, phases, retries, scans, sessions
+from apps.sessions.services import commands, jobs, leadership, phases, retries, scans, sessions
 from apps.views import audits
 from apps.views.models import Audit
 from apps.views.pages.place import place_of
@@ -98,6 +98,22 @@ def end_session(request: HttpRequest, number: int) -> HttpResponse:
         return _("The session of %(task)s is ended.") % {"task": session.task_id}
 
     return _told(request, f"/sessions/{number}/", order)
+
+
+@require_POST
+@page(Verb.CONTROL)
+def reload_agent(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have an agent fetch the configuration that it should run."""
+    agent = get_object_or_404(Agent, slug=slug)
+
+    def order(actor: str) -> str:
+        session = Session.objects.filter(agent_name=agent.slug, ended_at=None).order_by("-number").first()
+        if session is None:
+            raise Conflict(f"{slug} is not connected.", fix="It fetches its configuration by itself when it comes back.")
+        commands.send(session, "reload_config", {}, actor=actor)
+        return _("%(agent)s fetches its configuration with its next heartbeat.") % {"agent": slug}
+
+    return _told(request, f"/agents/{slug}/", order)
 
 
 @require_POST

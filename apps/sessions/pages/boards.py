@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from apps.pipes.permissions import Verb
 from apps.runtime.console import page
 from apps.runtime.problems import NotFound
+from apps.sessions.boards.agent import AgentBoard
 from apps.sessions.boards.base import Board, board_page
 from apps.sessions.boards.fleet import FleetBoard
 from apps.sessions.boards.job import JobBoard
@@ -35,6 +36,12 @@ def pipe(request: HttpRequest, slug: str) -> HttpResponse:
 def view(request: HttpRequest, slug: str) -> HttpResponse:
     """`/views/<slug>/`."""
     return _existing(request, ViewBoard(slug, sight=sight_of(request.user)), "views/detail.html")
+
+
+@page()
+def agent(request: HttpRequest, slug: str) -> HttpResponse:
+    """`/agents/<id>/`."""
+    return _existing(request, AgentBoard(slug, sight=sight_of(request.user)), "agents/detail.html")
 
 
 @page()

@@ -14,6 +14,7 @@ from apps.pipes.config import render as configuration
 from apps.pipes.config.places import AGENT_PIPES, Place
 from apps.pipes.forms.form import ObjectForm
 from apps.pipes.forms.kinds import TRIABLE
+from apps.pipes.part import configuration_of
 from apps.pipes.permissions import Verb
 from apps.runtime.console import page
 from apps.runtime.problems import Problem
@@ -57,6 +58,17 @@ def start(request: HttpRequest, kind: str) -> HttpResponse:
     return _shown(request, refused=reasons, status=422)
 
 
+@require_POST
+@page(Verb.CONFIGURE)
+def of_agent(request: HttpRequest, slug: str) -> HttpResponse:
+    """`/agents/<id>/check/`: the agent looks at everything that it should run."""
+    part = configuration_of(configuration.render(), slug)
+    try:
+        return _result(request, slug, part, trials.order(slug, part, request.user.get_username()))
+    except Problem as problem:
+        return _shown(request, refused=[f"{problem.detail} {problem.fix or ''}"], status=problem.status)
+
+
 @require_GET
 @page(Verb.CONFIGURE)
 def follow(request: HttpRequest, command_id: uuid.UUID) -> HttpResponse:
@@ -67,7 +79,7 @@ def follow(request: HttpRequest, command_id: uuid.UUID) -> HttpResponse:
 
 def _result(request: HttpRequest, agent: str, part: dict[str, Any], command: Command | None) -> HttpResponse:
     unasked = UNASKED if all(source["driver"] != "fs" for source in part.get("sources", {}).values()) else ()
-    found = [verdict for verdict in trials.verdicts(agent, trials.pipe_of(part), command) if verdict.about not in unasked]
+    found = [verdict for verdict in trials.verdicts(agent, part, command) if verdict.about not in unasked]
     lines = [(LABELS[verdict.about], verdict) for verdict in found]
     waits = command is not None and command.finished_at is None
     return _shown(request, lines=lines, agent=agent, command=command, waits=waits)

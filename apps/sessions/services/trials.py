@@ -57,14 +57,12 @@ def order(agent: str, part: dict[str, Any], actor: str) -> Command | None:
     return None if session is None else commands.send(session, CHECK, {"config": part}, actor=actor)
 
 
-def verdicts(agent: str, pipe: str, command: Command | None) -> list[Verdict]:
-    """Everything that is known by now. `pipe`: the pipe of this server that would take the events, if any."""
-    return [_connected(agent, command), *_opens(agent, pipe), *_found_there(command)]
-
-
-def pipe_of(part: Mapping[str, Any]) -> str:
-    """The pipe of this server that a part names."""
-    return next((str(pipe.get("server_pipe") or "") for pipe in part.get("pipes", {}).values()), "")
+def verdicts(agent: str, part: Mapping[str, Any], command: Command | None) -> list[Verdict]:
+    """Everything that is known by now of a part."""
+    ran: Mapping[str, Any] = part.get("pipes", {})
+    pipes = sorted({str(pipe["server_pipe"]) for pipe in ran.values() if pipe.get("server_pipe")})
+    keys = [verdict for pipe in pipes for verdict in _opens(agent, pipe)]
+    return [_connected(agent, command), *keys, *_found_there(command, several=len(ran) > 1)]
 
 
 def _with(document: Document, **sections: dict[str, Any]) -> Document:
@@ -84,8 +82,6 @@ def _connected(agent: str, command: Command | None) -> Verdict:
 
 def _opens(agent: str, pipe: str) -> list[Verdict]:
     """Whether a key that the agent has, or has used, opens the pipe once this is saved."""
-    if not pipe:
-        return []
     usable = ApiKey.objects.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=clock.now_datetime()))
     own = usable.filter(agent__slug=agent).exists()
     shared = usable.filter(pipes__slug=pipe, sessions__agent_name=agent).exists()
@@ -96,22 +92,25 @@ def _opens(agent: str, pipe: str) -> list[Verdict]:
     return [Verdict("opens", Level.BAD, f"No key that {agent} is known to have opens pipe {pipe}.", fix)]
 
 
-def _found_there(command: Command | None) -> list[Verdict]:
+def _found_there(command: Command | None, *, several: bool) -> list[Verdict]:
     if command is None:
         return [Verdict(about, Level.UNKNOWN, "Only the agent can tell.") for about in ABOUTS]
     if command.state in ENDED_BADLY:
         return _refused(command)
     if command.state != Job.State.DONE:
         return [Verdict(about, Level.BUSY, "The agent looks as soon as its next heartbeat brings the order.") for about in ABOUTS]
-    findings = [_verdict(finding) for finding in command.result.get("findings", ()) if finding.get("about") in ABOUTS]
+    findings = [
+        _verdict(finding, several=several) for finding in command.result.get("findings", ()) if finding.get("about") in ABOUTS
+    ]
     told = {finding.about for finding in findings}
     wanted = [about for about in ABOUTS if about not in told]
     return [*findings, *(Verdict(about, Level.UNKNOWN, "The agent did not tell.") for about in wanted)]
 
 
-def _verdict(finding: Mapping[str, Any]) -> Verdict:
-    # the name of the one pipe that was tried is no news to who filled in the form
-    words = str(finding.get("what", "")).partition(": ")[2] or str(finding.get("what", ""))
+def _verdict(finding: Mapping[str, Any], *, several: bool) -> Verdict:
+    words = str(finding.get("what", ""))
+    if not several:  # the name of the one pipe that was tried is no news to who filled in the form
+        words = words.partition(": ")[2] or words
     good = finding.get("good") is True
     return Verdict(str(finding["about"]), Level.OK if good else Level.BAD, words, "" if good else str(finding.get("fix", "")))
 
