@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from apps.runtime.problems import Problem
 from fustor_site.supervisor import administrator, broker, ports, programs
 from fustor_site.supervisor.home import HomeInUse, HomeLock
 from fustor_site.supervisor.local_agent import LocalAgent, enrol
@@ -102,7 +103,10 @@ def _start(supervisor: Supervisor, options: Options, home: Path) -> None:
     if options.demo:
         supervisor.start(Program("demo", programs.management("demo", "--url", _loopback_url(options)), environment))
     # not before everything else went well: the password is shown once, and must not get lost with a failed start
-    password = administrator.ensure(os.environ.get("FUSTOR_ADMIN_PASSWORD") or None)
+    try:
+        password = administrator.ensure(os.environ.get("FUSTOR_ADMIN_PASSWORD") or None)
+    except Problem as problem:
+        raise NotComingUp(f"FUSTOR_ADMIN_PASSWORD: {problem.detail} {problem.fix or ''}".strip()) from problem
     connections.close_all()
     supervisor.output.plain(_announcement(options, agent, password))
 
