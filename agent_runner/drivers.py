@@ -60,6 +60,7 @@ class Grant(msgspec.Struct):
     epoch: int = 0
     committed_seq: int = 0
     heartbeat_interval: float | None = None
+    offset_probe: dict[str, float] = {}
     commands: list[dict[str, Any]] = []
 
 

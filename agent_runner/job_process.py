@@ -19,7 +19,7 @@ from agent_runner.phases.scan import JobContext
 from agent_runner.problems import AgentProblem
 
 _log = log.get("jobs")
-AT_ONCE = 3
+PHASES_AT_ONCE, SCANS_AT_ONCE = 2, 2
 STOP_SECONDS = 2.0
 LARGE_BYTES = 128 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -37,12 +37,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class JobRunner:
-    """The job processes of one AgentPipe. The same job id never runs twice at a time; at most AT_ONCE jobs do."""
+    """The job processes of one AgentPipe. The same job id never runs twice at a time. Scans of a path have places of their own:
+    there may be hundreds of them, and an audit must not wait behind."""
 
     def __init__(self, log_format: str) -> None:
         self._log_format = log_format
         self._running: dict[str, asyncio.Task[int]] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._phases, self._scans = asyncio.Semaphore(PHASES_AT_ONCE), asyncio.Semaphore(SCANS_AT_ONCE)
         self.last_error = ""
 
     @property
@@ -50,13 +51,13 @@ class JobRunner:
         """The ids of the jobs that run or wait for a place."""
         return list(self._running)
 
-    def start(self, context: JobContext, job_id: str, lease: Lease | None = None) -> "asyncio.Task[int]":
-        """Starts a job, unless it runs already. The task's result is the exit code."""
+    def start(self, context: JobContext, job_id: str, kind: str, lease: Lease | None = None) -> "asyncio.Task[int]":
+        """Starts a job of a kind (`scan`, `audit` …), unless it runs already. The task's result is the exit code."""
         running = self._running.get(job_id)
         if running is not None:
             return running
         order = Order(context, job_id, os.getpid(), self._log_format, lease)
-        task = asyncio.create_task(self._run(order), name=f"job {job_id}")
+        task = asyncio.create_task(self._run(order, self._scans if kind == "scan" else self._phases), name=f"job {job_id}")
         self._running[job_id] = task
         task.add_done_callback(lambda _: self._running.pop(job_id, None))
         return task
@@ -68,8 +69,8 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, order: Order) -> int:
-        async with self._places:
+    async def _run(self, order: Order, places: asyncio.Semaphore) -> int:
+        async with places:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "agent_runner.job_process"), stdin=asyncio.subprocess.PIPE, env=environment()
             )

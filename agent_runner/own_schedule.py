@@ -53,4 +53,4 @@ class OwnSchedule:
     async def _phase(self, kind: str, path: str = "/") -> bool:
         context = self._context()
         lease = Lease(job_id=str(uuid.uuid4()), kind=kind, path=path, session_id=context.session_id, task_id=context.task_id)
-        return await self._jobs.start(context, lease.job_id, lease) == 0
+        return await self._jobs.start(context, lease.job_id, kind, lease) == 0

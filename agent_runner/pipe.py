@@ -78,6 +78,7 @@ class AgentPipe:
             "report_config": self._report_config,
         }
         self._grant: Grant | None = None
+        self._server_clock: clock.ServerClock | None = None
         self._role = Role.FOLLOWER.value
         self._storage = Asking(self._ask_storage)
         self._root_id = ""
@@ -131,8 +132,11 @@ class AgentPipe:
     async def _open(self) -> Grant:
         self._root_id = await self._identity()
         await self._host.worker_ready()
+        asked = clock.monotonic_ms()
         grant = await self._sender.open_session(self._session_request())
         self._grant, self._role = grant, grant.role
+        if "server_ms" in grant.offset_probe:
+            self._server_clock = clock.ServerClock(grant.offset_probe["server_ms"], (asked + clock.monotonic_ms()) / 2)
         self._lifecycle = PipeState.RUNNING
         self._log.info("session open", role=grant.role, protocol=grant.protocol, epoch=grant.epoch)
         self._host.session_changed()
@@ -229,7 +233,7 @@ class AgentPipe:
         while not self.source.ready and self.source.alive:
             await asyncio.sleep(READY_SECONDS)
         context = self.job_context()
-        code = await self._jobs.start(context, job_id, self._own_lease(command, job_id, context))
+        code = await self._jobs.start(context, job_id, _JOB_KINDS[command["type"]], self._own_lease(command, job_id, context))
         if code:
             raise SenderProblem(self._jobs.last_error)
         return {"job_id": job_id}
@@ -263,7 +267,11 @@ class AgentPipe:
             root_id=self._root_id,
             fields_mapping=self.config.fields_mapping,
             epoch=grant.epoch,
+            clock_ahead_ms=self._clock_ahead_ms(),
         )
+
+    def _clock_ahead_ms(self) -> int:
+        return self._server_clock.ahead_ms() if self._server_clock is not None else 0
 
     def _on_gap(self, event: Event) -> None:
         if self._schedule is not None:
@@ -278,6 +286,11 @@ class AgentPipe:
             "job_queue": self._host.job_queue(),
             "command_reports": self._reported,
         }
+
+    @property
+    def is_connected(self) -> bool:
+        """True while a session is open: commands arrive."""
+        return self._lifecycle is PipeState.RUNNING
 
     def state(self) -> PipeState:
         """Lifecycle and phases as flags."""
@@ -303,6 +316,7 @@ class AgentPipe:
             "events_lost": self._collector.lost,
             "waiting_for": self._message.waiting_for if self._message else "",
             "jobs": self._jobs.running,
+            "clock_offset_seconds": round(self._clock_ahead_ms() / 1000, 1),
             "source": self.source.health(),
             "last_error": self.last_error or self._recovery.last_error,
         }

@@ -24,7 +24,7 @@ from agent_runner.server_config import ServerConfig
 from agent_runner.worker import Worker, broker_answers
 
 TEND_SECONDS = 1.0
-FOLLOW_SECONDS = 300.0
+FOLLOW_SECONDS, UNCONNECTED_FOLLOW_SECONDS = 300.0, 5.0
 STOP_SECONDS = 4.0
 WORKER_SECONDS = 20.0
 WORKER_TURN_SECONDS = 0.05
@@ -69,6 +69,7 @@ class Supervisor:
         self._sources: dict[bytes, RunningSource] = {}
         self._pipes: dict[str, RunningPipe] = {}
         self._held: set[str] = set()
+        self._told: tuple[str, str] | None = None
         self._stopping = asyncio.Event()
         self._worker_deadline = 0.0
         self._host = Host(
@@ -102,13 +103,20 @@ class Supervisor:
             await self._stop(helpers)
 
     async def _follow_server(self) -> None:
-        """Asks now and then what the server wants, so that a lost `reload_config` costs minutes at most."""
+        """Asks now and then what the server wants, so that a lost `reload_config` costs minutes at most. While no pipe has a
+        session no command can come: a host that waits for its first pipe, or has a wrong one, asks often."""
+        recovery = Recovery()
         while self._server_config is not None:
             try:
                 await self.reload()
             except AgentProblem as problem:
                 _log.warning("the server's configuration is not applied", reason=str(problem), fix=problem.fix)
-            await asyncio.sleep(FOLLOW_SECONDS)
+                pause = recovery.failed(problem)
+            else:
+                recovery.succeeded()
+                pause = UNCONNECTED_FOLLOW_SECONDS
+            connected = any(item.pipe.is_connected for item in self._pipes.values())
+            await asyncio.sleep(FOLLOW_SECONDS if connected else pause)
 
     async def reload(self) -> dict[str, Any]:
         """Fetches the desired configuration, applies it when it is another, reports which one runs. Raises AgentProblem."""
@@ -120,10 +128,18 @@ class Supervisor:
                 return {"configuration": "local"}
             await self.apply(msgspec.structs.replace(desired, broker_url=self._config.broker_url))
         except ConfigProblem as problem:
-            await self._server_config.report(self._config.revision, str(problem))
+            await self._tell(str(problem))
             raise
-        await self._server_config.report(self._config.revision)
+        await self._tell()
         return {"revision": self._config.revision}
+
+    async def _tell(self, error: str = "") -> None:
+        """Reports which revision runs and why another one does not, unless the server was told so last time."""
+        assert self._server_config is not None
+        report = (self._config.revision, error)
+        if report != self._told:
+            await self._server_config.report(*report)
+            self._told = report
 
     async def update(self, config_yaml: str) -> dict[str, Any]:
         """Applies a configuration given as YAML. Raises ConfigProblem; then everything stays as it was."""

@@ -38,6 +38,7 @@ class JobContext(msgspec.Struct, frozen=True):
     root_id: str
     fields_mapping: list[FieldMapping] = []
     epoch: int = 0
+    clock_ahead_ms: int = 0
 
 
 class ScanJob:
@@ -88,6 +89,7 @@ class ScanJob:
             deep_turn=deep_turn,
             deep_cycles=self.settings.deep_cycles,
             racy_seconds=self.settings.racy_seconds,
+            clock_ahead=self.context.clock_ahead_ms / 1000,
             fields_mapping=self.mapping(),
             protocol=self.context.protocol,
         )

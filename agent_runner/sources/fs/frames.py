@@ -13,7 +13,7 @@ class Orders(msgspec.Struct, array_like=True):
 
     `message_source`: of every event. `skip_cache`: path of the committed cache to skip by, empty = list everything.
     `deep_turn` of `deep_cycles`: which share of the silent directories is listed all the same
-    (-1: none). `rate`: entries a second, 0 = all.
+    (-1: none). `rate`: entries a second, 0 = all. `clock_ahead`: seconds that this host's clock is ahead of the server's.
     """
 
     root: bytes
@@ -30,6 +30,7 @@ class Orders(msgspec.Struct, array_like=True):
     racy_seconds: float
     fields_mapping: list[dict[str, Any]]
     protocol: int = 3
+    clock_ahead: float = 0.0
 
 
 class Task(msgspec.Struct, array_like=True):

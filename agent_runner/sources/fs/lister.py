@@ -134,9 +134,13 @@ class Lister:
         if listing.failed_name:
             self._frame.errors[listing.failed_name] = self._frame.errors.get(listing.failed_name, 0) + 1
             return
-        age = abs(time.time() - before.st_mtime)
-        mtime_ns = before.st_mtime_ns if age >= self._orders.racy_seconds else -1
+        mtime_ns = -1 if self._is_racy(before.st_mtime) else before.st_mtime_ns
         self._frame.closed.append(frames.Closed(directory, mtime_ns, b"/".join(listing.subdirectories)))
+
+    def _is_racy(self, mtime: float) -> bool:
+        """Changed so lately, by this host's clock or by the server's, that a second change may bear the same mtime."""
+        age = time.time() - mtime
+        return min(abs(age), abs(age - self._orders.clock_ahead)) < self._orders.racy_seconds
 
     def _failed(self, directory: bytes, scan_start: int, error: OSError) -> list[bytes]:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and directory != rows.ROOT:
