@@ -16,11 +16,11 @@ def keys_revoked(key_ids: Sequence[int]) -> None:
         end_sessions(key_ids)
 
 
-_orders: list[Callable[[Collection[str]], None]] = []
+_orders: list[Callable[[Collection[str]], object]] = []
 _counters: list[Callable[[Collection[str], Collection[str]], int]] = []
 
 
-def when_agents_wanted(tell: Callable[[Collection[str]], None]) -> None:
+def when_agents_wanted(tell: Callable[[Collection[str]], object]) -> None:
     """Register what tells agents, given by their ids, to fetch their configuration; inside the transaction."""
     _orders.append(tell)
 

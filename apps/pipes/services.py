@@ -3,16 +3,18 @@
 Console, API and commands call these; whoever calls has checked the permission.
 """
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Unpack
 
 import msgspec
 from django.db import transaction
+from msgspec import structs
 
 from apps.pipes import audit, keys
 from apps.pipes.audit import Actor
 from apps.pipes.config import service
-from apps.pipes.config.document import KINDS, Document, Entry, from_plain, to_plain
+from apps.pipes.config.document import KINDS, AgentDoc, Document, Entry, from_plain, to_plain
 from apps.pipes.config.faults import Fault, as_problem
 from apps.pipes.config.places import Place, without
 from apps.pipes.config.plan import Plan
@@ -42,6 +44,31 @@ def delete_object(kind: str, ident: str, author: service.Author, *, expected: in
     get_object(kind, ident)
     wanted = service.Wanted(without(render(), Place(kind, ident)), replace=True)
     return service.change(wanted, author, expected=expected)
+
+
+def switch_objects(kind: str, idents: Collection[str], *, enabled: bool, author: service.Author) -> Outcome:
+    """Switch many objects of one kind on or off, as one revision. An agent that is only known from sessions gets an entry.
+
+    Raises NotFound for an unknown kind, Conflict as any change.
+    """
+    if kind not in KINDS:
+        raise NotFound(f"There is no kind of object {kind!r}.", fix=f"Kinds are {', '.join(KINDS)}.")
+    present = render().section(kind)
+    entries = {ident: present.get(ident) or (AgentDoc() if kind == "agents" else None) for ident in idents}
+    switched = {ident: structs.replace(entry, disabled=not enabled) for ident, entry in entries.items() if entry}
+    return service.change(service.Wanted(structs.replace(Document(), **{kind: switched})), author)
+
+
+def switch_agent_pipes(pipes: Collection[tuple[str, str]], *, enabled: bool, author: service.Author) -> Outcome:
+    """Switch agent pipes, given as (agent, pipe), on or off, as one revision."""
+    present = render().agents
+    changed: dict[str, AgentDoc] = {}
+    for agent, ident in pipes:
+        entry = changed.get(agent) or present.get(agent)
+        if entry is not None and ident in entry.pipes:
+            switched = structs.replace(entry.pipes[ident], disabled=not enabled)
+            changed[agent] = structs.replace(entry, pipes={**entry.pipes, ident: switched})
+    return service.change(service.Wanted(Document(agents=changed)), author)
 
 
 def get_object(kind: str, ident: str) -> Entry:
@@ -107,6 +134,18 @@ def revoke_key(actor: Actor, key: ApiKey) -> None:
     audit.record(actor, "key.revoke", f"keys.{key.ref}", before=describe(key))
     service.record_revision(_author(actor), f"revoke key {key.ref}")
     hints.changed("fleet")
+
+
+@transaction.atomic
+def revoke_keys(actor: Actor, found: Sequence[ApiKey]) -> int:
+    """Revoke many keys for good, as one revision; how many were not revoked before."""
+    usable = [key for key in found if key.revoked_at is None]
+    keys.revoke(usable)
+    for key in usable:
+        audit.record(actor, "key.revoke", f"keys.{key.ref}", before=describe(key))
+    service.record_revision(_author(actor), f"revoke {len(usable)} keys")
+    hints.changed("fleet")
+    return len(usable)
 
 
 def find_key(ref: str) -> ApiKey:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, audit, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
+from apps.pipes.pages import account, audit, bulk, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
@@ -24,7 +24,15 @@ urlpatterns = [
     path("people/<str:username>/link/", users.new_link, name="user_link"),
     path("people/<str:username>/delete/", users.delete, name="user_delete"),
     path("receivers/", lists.receivers, name="receivers"),
+    path("orders/receivers/", bulk.of_receivers, name="bulk_receivers"),
+    path("sources/", lists.sources, name="sources"),
+    path("orders/sources/", bulk.of_sources, name="bulk_sources"),
+    path("senders/", lists.senders, name="senders"),
+    path("orders/senders/", bulk.of_senders, name="bulk_senders"),
+    path("agent-pipes/", lists.agent_pipes, name="agent_pipes"),
+    path("orders/agent-pipes/", bulk.of_agent_pipes, name="bulk_agent_pipes"),
     path("keys/", lists.keys, name="keys"),
+    path("orders/keys/", bulk.of_keys, name="bulk_keys"),
     path("audit/", audit.audit_log, name="audit_log"),
     path("audit/export/", audit.export, name="export_audit"),
     path("keys/new/", keys.create, name="create_key"),

@@ -2,11 +2,16 @@
 
 from django.urls import path
 
-from apps.sessions.pages import actions, agents, boards, lists, trials
+from apps.sessions.pages import actions, agents, boards, bulk, lists, trials
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
     path("pipes/", lists.pipes, name="pipes"),
+    path("orders/pipes/", bulk.of_pipes, name="bulk_pipes"),
+    path("orders/views/", bulk.of_views, name="bulk_views"),
+    path("orders/sessions/", bulk.of_sessions, name="bulk_sessions"),
+    path("orders/agents/", bulk.of_agents, name="bulk_agents"),
+    path("orders/jobs/", bulk.of_jobs, name="bulk_jobs"),
     path("pipes/<slug:slug>/", boards.pipe, name="pipe"),
     path("views/", lists.views, name="views"),
     path("views/<slug:slug>/", boards.view, name="view"),

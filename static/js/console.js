@@ -78,6 +78,30 @@
     }
   });
 
+  // ---- lists: choosing rows for an order -----------------------------------------------------------
+  const bulk = document.getElementById("bulk");
+  if (bulk) {
+    const boxes = () => [...document.querySelectorAll('input[name="pick"][form="bulk"]')];
+    const every = document.querySelector("[data-pick-all]"), matching = bulk.querySelector("[data-pick-matching]");
+    const told = bulk.querySelector("[data-picked]"), before = told.textContent;
+
+    function choose() {
+      const ticked = boxes().filter((box) => box.checked).length;
+      every.checked = matching.checked || (ticked > 0 && ticked === boxes().length);
+      every.indeterminate = !every.checked && ticked > 0;
+      told.textContent = ticked && !matching.checked ? told.dataset.words.replace("{n}", ticked) : before;
+      for (const box of boxes()) box.disabled = matching.checked;
+    }
+    document.addEventListener("change", (event) => {
+      if (event.target === every) {
+        matching.checked = false;
+        for (const box of boxes()) box.checked = every.checked;
+      }
+      if (event.target === every || event.target === matching || event.target.name === "pick") choose();
+    });
+    choose();
+  }
+
   // ---- bars: widths and shares come as data, since the policy allows no inline style --------------
   function bars(root) {
     for (const bar of root.querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;

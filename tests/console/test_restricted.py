@@ -96,10 +96,11 @@ def test_pages_of_what_is_out_of_sight_are_not_found(hidden: Fleet, browser: Cli
 def test_counts_are_of_what_is_in_sight(mine: Fleet, browser: Client) -> None:
     state = browser.get("/").context["state"]
     assert (len(state.views), len(state.pipes), state.sessions, state.files, state.open_jobs) == (1, 1, 2, 30, 1)
-    assert browser.get("/sessions/").context["counts"] == {"live": 2, "ended": 0}
-    assert browser.get("/jobs/").context["total"] == 2
-    assert [line.slug for line in browser.get("/agents/").context["agents"]] == ["open-host-1"]
-    (receiver,) = browser.get("/receivers/").context["receivers"]
+    tabs = browser.get("/sessions/").context["list"].tabs
+    assert {tab.name: tab.count for tab in tabs} == {"live": 2, "ended": 0}
+    assert browser.get("/jobs/").context["list"].total == 2
+    assert [line.slug for line in browser.get("/agents/").context["lines"]] == ["open-host-1"]
+    (receiver,) = browser.get("/receivers/").context["list"].chunk
     assert (receiver.slug, receiver.usable_keys) == ("open-in", 1)
     way = browser.get(f"/pipes/{mine.pipe.slug}/").context["state"].arrival
     assert "It feeds 1 views." in [step.words for step in way]

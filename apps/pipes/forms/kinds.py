@@ -68,8 +68,8 @@ KINDS = {
             "/pipes/",
             (("receiver", "receivers"), ("views", "views")),
         ),
-        Kind("sources", _("source"), _("Sources"), _("What an agent reads: a directory tree."), AGENT_OFF, "folder", "/agents/"),
-        Kind("senders", _("sender"), _("Senders"), _("How an agent carries events out."), AGENT_OFF, "antenna", "/agents/"),
+        Kind("sources", _("source"), _("Sources"), _("What an agent reads: a directory tree."), AGENT_OFF, "folder", "/sources/"),
+        Kind("senders", _("sender"), _("Senders"), _("How an agent carries events out."), AGENT_OFF, "antenna", "/senders/"),
         Kind("agents", _("agent"), _("Agents"), _("A host that watches and scans storage."), AGENT_OFF, "server-2", "/agents/"),
         Kind(
             AGENT_PIPES,
@@ -78,7 +78,7 @@ KINDS = {
             _("A source and a sender, running on one agent."),
             AGENT_OFF,
             "route",
-            "/agents/",
+            "/agent-pipes/",
             (("agent", "agents"), ("source", "sources"), ("sender", "senders")),
         ),
     )

@@ -31,6 +31,23 @@ LEVELS = {
     "unknown": ("help-circle", "tone-off"),
 }
 SECOND_STEPS = ((60, 1), (3600, 60), (86_400, 3600), (31_536_000, 86_400))
+# entry of the menu → beginnings of the paths of its pages
+SECTIONS = {
+    "/locate/": ("/locate/",),
+    "/views/": ("/views/", "/configuration/views/"),
+    "/pipes/": ("/pipes/", "/configuration/pipes/"),
+    "/sessions/": ("/sessions/",),
+    "/jobs/": ("/jobs/",),
+    "/agents/": (
+        *("/agents/", "/agent-pipes/", "/sources/", "/senders/"),
+        *(f"/configuration/{kind}/" for kind in ("agents", "agent-pipes", "sources", "senders")),
+    ),
+    "/receivers/": ("/receivers/", "/configuration/receivers/"),
+    "/keys/": ("/keys/",),
+    "/changes/": ("/changes/", "/configuration/", "/audit/"),
+    "/system/": ("/system/",),
+    "/people/": ("/people/",),
+}
 BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -155,10 +172,19 @@ def query(context: template.Context, **changes: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def here(context: template.Context, prefix: str) -> bool:
-    """True when the page lies in this section of the console."""
-    path: str = context["request"].path
-    return path == prefix if prefix == "/" else path.startswith(prefix)
+def here(context: template.Context, section: str) -> bool:
+    """True when the page belongs to this entry of the menu."""
+    return section_of(context["request"].path) == section
+
+
+def section_of(path: str) -> str:
+    """The entry of the menu that a page belongs to: the one with the longest beginning of its path; empty for none."""
+    if path == "/":
+        return "/"
+    # a form for a new pipe, and orders on many pipes, belong to pipes
+    path = path.removeprefix("/orders").replace("/configuration/new/", "/configuration/", 1)
+    found = [(len(start), section) for section, starts in SECTIONS.items() for start in starts if path.startswith(start)]
+    return max(found)[1] if found else ""
 
 
 @register.filter

@@ -1,12 +1,12 @@
 """The board of the overview: what needs attention, every pipe with who feeds it and what it feeds, counts, what runs now."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
 from django.urls import reverse
 
-from apps.pipes.models import OPEN_STATES, Rollout
+from apps.pipes.models import OPEN_STATES, Pipe, Rollout
 from apps.runtime import clock
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import JobLine, SessionLine, first_of_each, job_line, jobs, live_sessions, session_lines
@@ -164,15 +164,15 @@ def concerns(
     return tuple(sorted(worrying, key=lambda concern: concern.status.level != Level.BAD))
 
 
-def pipe_lines(sight: Sight) -> tuple[PipeLine, ...]:
-    """Every pipe in sight, in a constant number of queries."""
-    live = live_sessions(sight)
+def pipe_lines(sight: Sight, some: Collection[Pipe] | None = None) -> tuple[PipeLine, ...]:
+    """Every pipe in sight (or these of them), in a constant number of queries."""
+    live = live_sessions(sight) if some is None else live_sessions(sight).filter(pipe__in=[pipe.pk for pipe in some])
     by_pipe: dict[str, list[SessionLine]] = {}
     for line in session_lines(first_of_each(live, "pipe", SESSIONS_SHOWN), sight):
         by_pipe.setdefault(line.pipe, []).append(line)
     grouped = live.order_by().values("pipe").annotate(sessions=Count("pk"), leaders=Count("pk", filter=Q(led=True)))
     counts = {pipe: (sessions, leaders) for pipe, sessions, leaders in grouped.values_list("pipe", "sessions", "leaders")}
-    pipes = list(sight.pipes().select_related("receiver").prefetch_related("views"))
+    pipes = list(sight.pipes().select_related("receiver").prefetch_related("views") if some is None else some)
     statuses = facts.pipe_statuses(pipes, sight)
     return tuple(
         PipeLine(
@@ -189,13 +189,14 @@ def pipe_lines(sight: Sight) -> tuple[PipeLine, ...]:
     )
 
 
-def view_lines(sight: Sight) -> tuple[ViewLine, ...]:
-    """Every view in sight with the totals of its trees, in a constant number of queries."""
+def view_lines(sight: Sight, some: Collection[View] | None = None) -> tuple[ViewLine, ...]:
+    """Every view in sight (or these of them) with the totals of its trees, in a constant number of queries."""
+    within = sight if some is None else Sight(frozenset(view.pk for view in some))
     trees: dict[int, list[Tree]] = {}
-    for tree in Tree.objects.filter(sight.within("view")):
+    for tree in Tree.objects.filter(within.within("view")):
         trees.setdefault(tree.view_id, []).append(tree)
-    roots = {root.tree_id: root for root in Directory.objects.filter(sight.within("tree__view"), path=paths.ROOT)}
-    views = list(sight.views())
+    roots = {root.tree_id: root for root in Directory.objects.filter(within.within("tree__view"), path=paths.ROOT)}
+    views = list(sight.views() if some is None else some)
     statuses = facts.view_statuses(views)
     return tuple(_view_line(view, statuses[view.pk], trees.get(view.pk, []), roots) for view in views)
 

@@ -3,19 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
+from apps.pipes.agents import has_drifted
+from apps.pipes.config.render import is_configured
 from apps.pipes.models import Agent
 from apps.runtime.console import page
+from apps.runtime.listing import listing
 from apps.sessions.boards.lines import SessionLine, first_of_each, live_sessions, session_lines
+from apps.sessions.pages import tables
+from apps.sessions.pages.lists import shown
 from apps.sessions.services import facts
 from apps.sessions.sight import Sight, sight_of
 from apps.sessions.status import Status
 
-PAGE_SIZE = 50
 SESSIONS_SHOWN = 24
 
 
@@ -25,8 +26,13 @@ class AgentLine:
 
     slug: str
     hostname: str
+    labels: tuple[tuple[str, str], ...]
     version: str
     status: Status
+    is_configured: bool
+    desired_revision: int
+    reported_revision: int
+    drifted: bool
     enrolled_at: datetime | None
     last_seen_at: datetime | None
     sessions: tuple[SessionLine, ...]
@@ -34,14 +40,9 @@ class AgentLine:
 
 @page()
 def agents(request: HttpRequest) -> HttpResponse:
-    """`/agents/`, searched by id or host name."""
-    words = request.GET.get("q", "").strip()
-    sight = sight_of(request.user)
-    found = sight.agents().order_by("slug")
-    if words:
-        found = found.filter(Q(slug__icontains=words) | Q(hostname__icontains=words))
-    chunk = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "configured/agents.html", {"chunk": chunk, "agents": _lines(list(chunk), sight), "words": words})
+    """`/agents/`."""
+    found = listing(tables.agent_rows(request).prefetch_related("agent_pipes"), request.GET, tables.AGENTS)
+    return shown(request, "agents", "configured/agents.html", found, lines=_lines(list(found.chunk), sight_of(request.user)))
 
 
 def _lines(agents: list[Agent], sight: Sight) -> list[AgentLine]:
@@ -54,8 +55,13 @@ def _lines(agents: list[Agent], sight: Sight) -> list[AgentLine]:
         AgentLine(
             slug=agent.slug,
             hostname=agent.hostname,
+            labels=tuple(sorted(agent.labels.items())),
             version=agent.agent_version,
             status=statuses[agent.pk],
+            is_configured=is_configured(agent),
+            desired_revision=agent.desired_revision,
+            reported_revision=agent.reported_revision,
+            drifted=has_drifted(agent),
             enrolled_at=agent.enrolled_at,
             last_seen_at=agent.last_seen_at,
             sessions=tuple(by_agent.get(agent.slug, ())),

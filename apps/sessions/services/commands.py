@@ -65,8 +65,11 @@ def send(session: Session, type_: str, parameters: dict[str, Any], *, actor: str
     return command
 
 
-def reload_agents(agents: Collection[str]) -> None:
-    """Have enrolled agents fetch their configuration, each by one live session; who is not connected asks by itself later."""
+def reload_agents(agents: Collection[str]) -> int:
+    """Have enrolled agents fetch their configuration, each by one live session: how many of them are connected.
+
+    Who is not connected asks by itself later.
+    """
     enrolled = Agent.objects.filter(slug__in=agents, enrolled_at__isnull=False).values("slug")
     live = Session.objects.filter(agent_name__in=enrolled, ended_at__isnull=True).order_by("number")
     told_already = Command.objects.filter(type="reload_config", state=Job.State.QUEUED, session__in=live)
@@ -79,6 +82,7 @@ def reload_agents(agents: Collection[str]) -> None:
     )
     for session in by_agent.values():
         _hint(session)
+    return len(by_agent | dict.fromkeys(told))
 
 
 def _check_sendable(session: Session, type_: str) -> None:
