@@ -9,6 +9,7 @@ from apps.runtime.problems import Gone, Invalid, NotFound
 from apps.views.models import File, Gap, Tree
 from apps.views.queries import tree as trees
 from apps.views.queries import walk
+from apps.views.queries.lookup import directory_row
 from apps.views.queries.tree import TreeQuestion
 from fustor_schema import paths
 from tests.queries.trees import T0, fill, make_view
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.django_db
 
 
 def nested(tree: Tree, path: str = "/", max_depth: int | None = None, **more: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = msgspec.json.decode(b"".join(trees.written(tree, TreeQuestion(path, max_depth, **more), {})))
+    answer: dict[str, Any] = msgspec.json.decode(
+        b"".join(trees.written(tree, TreeQuestion(path, max_depth, **more), {}, directory_row(tree, path)))
+    )
     return answer
 
 
@@ -178,7 +181,7 @@ def test_s114_depth_2000_needs_no_recursion() -> None:
     tree = make_view()
     deep = "/" + "/".join("d" for _ in range(2000))
     fill(tree, [f"{deep}/f"])
-    body = b"".join(trees.written(tree, TreeQuestion("/", None), {}))
+    body = b"".join(trees.written(tree, TreeQuestion("/", None), {}, directory_row(tree, "/")))
     assert body.count(b'"children":[') == 2001
     assert body.count(b"]}") == 2001
     assert len(pages(tree, TreeQuestion("/", None), 500)) == 2001

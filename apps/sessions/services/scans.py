@@ -45,21 +45,21 @@ def request_scan(view: View, path: str, recursive: bool, actor: str, trigger: Jo
 
 def pending_scan(view: View, path: str) -> str | None:
     """The request of a scan under way that covers the path; None when there is none."""
-    for tree in Tree.objects.filter(view=view).order_by("pk"):
-        known = covering(tree, path, recursive=False)
-        if known is not None:
-            return str(known.request)
-    return None
+    under_way = Job.objects.filter(tree__view=view, kind=Job.Kind.SCAN, state__in=Job.OPEN).order_by("tree", "created_at")
+    known = next((job for job in under_way if _covers(job, path, recursive=False)), None)
+    return None if known is None else str(known.request)
 
 
 def covering(tree: Tree, path: str, recursive: bool) -> Job | None:
     """A scan job under way on the tree that will answer for the path (and, if `recursive`, for all below it)."""
-    for job in Job.objects.filter(tree=tree, kind=Job.Kind.SCAN, state__in=Job.OPEN).order_by("created_at"):
-        same = job.path == path and (job.recursive or not recursive)
-        # one that has begun may have passed the path already
-        if same or (job.recursive and job.state == Job.State.QUEUED and is_within(path, job.path)):
-            return job
-    return None
+    under_way = Job.objects.filter(tree=tree, kind=Job.Kind.SCAN, state__in=Job.OPEN).order_by("created_at")
+    return next((job for job in under_way if _covers(job, path, recursive)), None)
+
+
+def _covers(job: Job, path: str, recursive: bool) -> bool:
+    same = job.path == path and (job.recursive or not recursive)
+    # one that has begun may have passed the path already
+    return same or (job.recursive and job.state == Job.State.QUEUED and is_within(path, job.path))
 
 
 def leader_of(tree: Tree) -> Session | None:

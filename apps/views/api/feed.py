@@ -14,7 +14,7 @@ from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Busy, Invalid, Problem
 from apps.views.api.answers import answer
 from apps.views.api.params import MAX_INTEGER, PathParams, Request, Text
-from apps.views.api.read import PROBLEMS, forest_of, tree_of
+from apps.views.api.read import PROBLEMS, asked_of
 from apps.views.api.routing import router
 from apps.views.api.schemas import FeedOut, ForestFeedOut
 from apps.views.api.wakeups import Wakeups
@@ -69,10 +69,10 @@ class Heard(NamedTuple):
 
 def _ask(request: Request, view_id: str, params: ChangesParams, since: str | int | None) -> Heard:
     at = None if since is None else str(since)
-    if forest := forest_of(request, view_id, params.member):
-        found = feed_all(forest.view, at, forest.key, params.limit)
-        return Heard(forest.view.pk, found, forest_freshness(members(forest.view), clock.now()))
-    view, tree, key = tree_of(request, view_id, params.member)
+    view, tree, key = asked_of(request, view_id, params.member)
+    if tree is None:
+        found = feed_all(view, at, key, params.limit)
+        return Heard(view.pk, found, forest_freshness(members(view), clock.now()))
     return Heard(view.pk, feed(tree, _sequence(at), key, params.limit), freshness_of(tree, clock.now()))
 
 

@@ -9,7 +9,7 @@ from apps.runtime.problems import Invalid
 from apps.views import access
 from apps.views.api.answers import answer
 from apps.views.api.params import PathParams, Request, Text
-from apps.views.api.read import PROBLEMS, forest_of, tree_of
+from apps.views.api.read import PROBLEMS, asked_of, tree_of
 from apps.views.api.routing import router
 from apps.views.api.schemas import ComparisonOut, ExplainOut, ForestSettledOut, PlacesOut, SettledOut, UsageOut
 from apps.views.queries import forests, matching, scope, usage, whole_forest
@@ -78,9 +78,9 @@ async def get_settled(request: Request, view_id: str, params: Query[SettledParam
 
 
 def _settled(request: Request, view_id: str, params: SettledParams) -> HttpResponseBase:
-    if forest := forest_of(request, view_id, params.member):
-        return answer(whole_forest.settled_all(forest.view, forest.key, params.quiet_seconds, clock.now()))
-    _, tree, key = tree_of(request, view_id, params.member)
+    view, tree, key = asked_of(request, view_id, params.member)
+    if tree is None:
+        return answer(whole_forest.settled_all(view, key, params.quiet_seconds, clock.now()))
     return answer(settled(tree, key, params.quiet_seconds, clock.now()), tree)
 
 

@@ -93,26 +93,27 @@ class SearchParams(PageParams):
         return search.SearchQuestion(matching.Pattern(self.pattern, self.mode, self.ignore_case), key, filters)
 
 
-def tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
-    """The view, its tree and the path of a request: what every question starts from. Raises what the edges render."""
-    view = access.readable_view(request.auth, view_id)
-    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
-    return view, scope.complete_tree(view, member), key
-
-
-class Forest(NamedTuple):
-    """A whole forest, and the path that is asked of it."""
+class Asked(NamedTuple):
+    """What a question is about: the view, one of its trees (None: all members of a forest), the path."""
 
     view: View
+    tree: Tree | None
     key: str
 
 
-def forest_of(request: Request, view_id: str, member: str | None) -> Forest | None:
-    """The forest that a request asks as a whole; None when it asks one tree. Raises what the edges render."""
+def asked_of(request: Request, view_id: str, member: str | None) -> Asked:
+    """What a request is about. Raises what the edges render."""
     view = access.readable_view(request.auth, view_id)
-    if member is not None or not scope.is_forest(view):
-        return None
-    return Forest(view, scope.requested_path(request.META.get("QUERY_STRING", "")))
+    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
+    is_whole = member is None and scope.is_forest(view)
+    return Asked(view, None if is_whole else scope.complete_tree(view, member), key)
+
+
+def tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
+    """The same for questions that need one tree, so a member of a forest. Raises what the edges render."""
+    view = access.readable_view(request.auth, view_id)
+    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
+    return view, scope.complete_tree(view, member), key
 
 
 @router.get("", response={200: ViewsOut, **PROBLEMS}, summary="The views this key may read")
@@ -140,7 +141,7 @@ def _tree(request: Request, view_id: str, params: TreeParams) -> HttpResponseBas
         if params.limit is None and params.cursor is None:
             top = lookup.directory_row(stored, key)
             whole = top is None or top[3] + top[4] <= WHOLE_NODES
-            return written(tree.written(stored, question, {**job, "as_of_seq": stored.change_seq}), stored, whole=whole)
+            return written(tree.written(stored, question, {**job, "as_of_seq": stored.change_seq}, top), stored, whole=whole)
         return _tree_page(stored, question, params, job)
     except NotFound as error:
         error.extra = job if params.on_demand_scan else {}
@@ -186,10 +187,10 @@ async def get_search(request: Request, view_id: str, params: Query[SearchParams]
 
 
 def _search(request: Request, view_id: str, params: SearchParams) -> HttpResponseBase:
-    if forest := forest_of(request, view_id, params.member):
-        page = whole_forest.search_all(forest.view, params.question(forest.key), params.cursor, params.limit, clock.now())
+    view, stored, key = asked_of(request, view_id, params.member)
+    if stored is None:
+        page = whole_forest.search_all(view, params.question(key), params.cursor, params.limit, clock.now())
         return over_members(page.entries, page)
-    _, stored, key = tree_of(request, view_id, params.member)
     hits = search.search(stored, params.question(key), params.cursor, params.limit)
     return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
 
@@ -212,10 +213,10 @@ async def get_blind_spots(request: Request, view_id: str, params: Query[PagedPat
 
 
 def _blind_spots(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
-    if forest := forest_of(request, view_id, params.member):
-        spots, listed = whole_forest.blind_spots_all(forest.view, forest.key, params.cursor, params.limit, clock.now())
+    view, stored, key = asked_of(request, view_id, params.member)
+    if stored is None:
+        spots, listed = whole_forest.blind_spots_all(view, key, params.cursor, params.limit, clock.now())
         return over_members(spots, listed)
-    _, stored, key = tree_of(request, view_id, params.member)
     page = blind_spots(stored, key, params.cursor, params.limit)
     return answer(page, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)
 
@@ -227,9 +228,9 @@ async def get_suspects(request: Request, view_id: str, params: Query[PagedPathPa
 
 
 def _suspects(request: Request, view_id: str, params: PagedPathParams) -> HttpResponseBase:
-    if forest := forest_of(request, view_id, params.member):
-        listed = whole_forest.suspects_all(forest.view, forest.key, params.cursor, params.limit, clock.now())
+    view, stored, key = asked_of(request, view_id, params.member)
+    if stored is None:
+        listed = whole_forest.suspects_all(view, key, params.cursor, params.limit, clock.now())
         return over_members(listed.entries, listed)
-    _, stored, key = tree_of(request, view_id, params.member)
     page = suspects(stored, key, params.cursor, params.limit)
     return answer(page.entries, stored, next_cursor=page.next_cursor, as_of_seq=page.as_of_seq)

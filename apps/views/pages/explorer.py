@@ -31,9 +31,9 @@ class Twig:
 def tree(request: HttpRequest, slug: str) -> HttpResponse:
     """The page; to a page that refreshes itself, the table alone."""
     place = place_of(request, slug)
-    sort = request.GET.get("sort", "name")
-    found = listing.listing(place.tree, place.key, sort, page_number(request)) if place.tree else None
-    context: dict[str, Any] = {"place": place, "found": found, "sort": sort, "request": request}
+    sort, at = request.GET.get("sort", listing.BY_NAME), listing.Spot.read(request.GET.get("at", ""))
+    found = listing.listing(place.tree, place.key, sort, page_number(request), at) if place.tree else None
+    context: dict[str, Any] = {"place": place, "found": found, "request": request}
     if PARTS_HEADER in request.headers:
         return JsonResponse({"parts": {"listing": render_to_string("views/parts/listing.html", context)}})
     if found:

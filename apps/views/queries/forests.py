@@ -94,7 +94,7 @@ def _member_tree(tree: Tree, question: TreeQuestion, now: float) -> Iterator[byt
         yield encode({"status": MemberState.UNKNOWN.value, "error": incomplete(tree.view, tree).detail})
         return
     try:
-        chunks = written(tree, question, {"as_of_seq": tree.change_seq})
+        chunks = written(tree, question, {"as_of_seq": tree.change_seq}, lookup.directory_row(tree, question.key))
     except NotFound as error:
         state = state_of(None, trusted=trusted(tree, question.key, freshness))
         yield encode({"status": state.value, "error": error.detail, "freshness": freshness.payload()})

@@ -47,9 +47,11 @@ class Page(msgspec.Struct):
     as_of_seq: int
 
 
-def written(tree: Tree, question: TreeQuestion, extra: dict[str, Any]) -> Iterator[bytes]:
-    """The JSON of the node at the path, its subtree nested in `children`, in chunks. `extra` goes on the top. Raises NotFound."""
-    top = lookup.directory_row(tree, question.key)
+def written(tree: Tree, question: TreeQuestion, extra: dict[str, Any], top: sql.Row | None) -> Iterator[bytes]:
+    """The JSON of the node at the path, its subtree nested in `children`, in chunks. Raises NotFound.
+
+    `extra` goes on the top; `top` is the directory's row, if the path is one.
+    """
     if top is None:
         node = shown(lookup.node_at(tree, question.key), question)
         return iter([_opened(node, extra) + b"}"])
