@@ -109,10 +109,9 @@ def test_explorer_lists_directories_first_and_marks_files(fleet: Fleet, reader: 
 def test_explorer_pages_and_sorts(reader: Client) -> None:
     fleet = build_fleet("large", files=450)
     url = reverse("tree", args=[fleet.view.slug]) + "?path=/runs"
-    assert "Page 1 of 3" in reader.get(url).content.decode()
-    last = reader.get(f"{url}&page=99").content.decode()
+    assert "sample-0199.bam" in reader.get(url).content.decode()
+    last = reader.get(f"{url}&sort=mtime&page=99").content.decode()
     assert "Page 3 of 3" in last
-    assert "sample-0449.bam" in last
     assert "sample-0449.bam" in reader.get(f"{url}&sort=size").content.decode()
 
 
