@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from apps.runtime.problems import Problem
+from fustor_site import store_check
 from fustor_site.supervisor import administrator, broker, ports, programs
 from fustor_site.supervisor.home import HomeInUse, HomeLock
 from fustor_site.supervisor.local_agent import LocalAgent, enrol
@@ -23,6 +24,7 @@ from fustor_site.supervisor.output import Output
 from fustor_site.supervisor.supervisor import NotComingUp, Program, Stopped, Supervisor
 
 READY_SECONDS = 60
+CHECK_SECONDS = 5
 
 
 class CannotStart(Exception):
@@ -68,8 +70,28 @@ def _check(options: Options) -> None:
         raise CannotStart(f"{options.watch} is not a directory that this user can see. Give another: make run WATCH=dir")
 
 
+def _check_store(output: Output) -> None:
+    """A damaged database is said before anything runs on it, not by strange answers later. Raises CannotStart."""
+    if not settings.IS_SQLITE:
+        return
+    path = Path(settings.DATABASES["default"]["NAME"])
+    finding = store_check.check(path, CHECK_SECONDS)
+    if finding.damage:
+        lines = "\n  ".join(finding.damage)
+        raise CannotStart(
+            f"{path} is damaged:\n  {lines}\n"
+            "Put back a backup, or run `manage.py rebuild_store`: it keeps configuration, keys, users and the audit log, "
+            "and the agents send the trees again."
+        )
+    if not finding.complete:
+        output.say(
+            f"looked {CHECK_SECONDS} s at {path.name} and found nothing wrong so far; manage.py check_store looks at all of it"
+        )
+
+
 def _supervise(options: Options, home: Path) -> int:
     output = Output(sys.stdout)
+    _check_store(output)
     supervisor = Supervisor(output)
     try:
         _start(supervisor, options, home)
