@@ -1,5 +1,6 @@
 """What the server alone decides, over HTTP with an old client: scenarios of groups 2 to 7, 10, 11 and 14, by number."""
 
+import signal
 import time
 from typing import Any
 
@@ -138,6 +139,41 @@ def test_s048_a_follower_that_joins_leaves_the_audit_alone(world: World, agent: 
     agent.AE()
     assert names(agent) == {"/d", "/d/a", "/d/b", "/d/rt"}
     assert agent.reader.BS().json()["deletion_count"] == 0
+
+
+def test_s064_an_audit_ends_after_the_last_row_of_the_batch_that_ends_it(agent: V2Client) -> None:
+    files = [f(f"/d/{number:05d}", OLD) for number in range(9_000)]
+    agent.snapshot([d("/d", OLD), *files])
+    agent.AS()
+    agent.P("au", [d("/d", OLD + 1), *files], end=True).raise_for_status()
+    assert agent.reader.ST().json()["total_files"] == 9_000
+    assert agent.reader.BS().json()["deletion_count"] == 0
+
+
+def test_s089_blind_spots_outlive_sessions_and_the_server(world: World, agent: V2Client) -> None:
+    agent.snapshot([d("/d", OLD), f("/d/a", OLD)])
+    audit(agent, d("/d", OLD + 1), f("/d/new", OLD))
+    found = agent.reader.BS().json()
+    assert (found["additions_count"], found["deletions"]) == (1, ["/d/a"])
+    world.client("other:p").S(timeout=60).raise_for_status()
+    agent.X().raise_for_status()
+    world.server.stop_web(signal.SIGKILL)
+    world.server.start_web()
+    again = agent.reader.BS().json()
+    assert [node["path"] for node in again["additions"]] == [node["path"] for node in found["additions"]]
+    assert again["deletions"] == found["deletions"]
+
+
+def test_s091_what_a_followers_realtime_tells_is_no_blind_spot(world: World, agent: V2Client) -> None:
+    agent.snapshot([d("/d", OLD), f("/d/a", OLD)])
+    follower = world.client("other:p")
+    follower.S(timeout=60)
+    follower.P("rt", [f("/d/theirs", OLD)])
+    follower.delete("/d/a")
+    audit(agent, d("/d", OLD + 1), f("/d/theirs", OLD))
+    blind = agent.reader.BS().json()
+    assert (blind["additions_count"], blind["deletion_count"]) == (0, 0)
+    assert names(agent) == {"/d", "/d/theirs"}
 
 
 def test_s051_s052_what_was_made_around_the_listing_is_kept(agent: V2Client) -> None:
