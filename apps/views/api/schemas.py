@@ -1,41 +1,22 @@
-"""Shapes of the answers for OpenAPI. Answers are encoded by msgspec from the structs of apps.views.queries; a test compares."""
+"""Shapes of the answers for OpenAPI: made from the structs of apps.views.queries, or written here for what are plain mappings."""
 
 from typing import Any
 
 from ninja import Field, Schema
 
+from apps.views.api.described import node_shape, shape_of
+from apps.views.queries.blind_spots import BlindSpots
+from apps.views.queries.changes import Change, Feed
+from apps.views.queries.forests import Compared, Comparison
+from apps.views.queries.locate import Hit, Places, Unsearched
+from apps.views.queries.suspects import SuspectEntry
+from apps.views.queries.tree import Outline
+from apps.views.queries.whole_forest import ForestFeed, MemberReset
 
-class NodeOut(Schema):
-    """One node. Times are Unix seconds, sizes bytes."""
-
-    name: str
-    content_type: str
-    path: str
-    size: int
-    modified_time: float | None
-    created_time: float | None
-    integrity_suspect: bool
-    agent_missing: bool
-    last_agent_id: str | None
-    source_uri: str | None
-    kind: str
-    path_b64: str | None = None
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    inode: int | None = None
-    nlink: int | None = None
-    unverified: bool = False
-    member: str | None = None
-    audit_skipped: bool | None = None
-    total_files: int | None = None
-    total_directories: int | None = None
-    total_size: int | None = None
-    unscanned: str | None = None
-    placeholder: bool = False
+NodeOut = node_shape("NodeOut")
 
 
-class TreeOut(NodeOut):
+class TreeOut(NodeOut):  # type: ignore[misc,valid-type]  # made at run time
     """A node with its subtree."""
 
     children: list[Any] | None = None
@@ -45,13 +26,12 @@ class TreeOut(NodeOut):
     as_of_seq: int | None = None
 
 
-class OutlineOut(Schema):
+_Outline = shape_of(Outline, "Outline")
+
+
+class OutlineOut(_Outline):  # type: ignore[misc,valid-type]  # made at run time
     """A node with `only_path`, its subtree likewise."""
 
-    name: str
-    content_type: str
-    path: str
-    path_b64: str | None = None
     children: list[Any] | None = None
     job_id: str | None = None
     job_pending: bool = False
@@ -112,28 +92,10 @@ class ForestStatsOut(Schema):
     best: dict[str, Any] | None
 
 
-class BlindSpotsOut(Schema):
-    """Open blind spots: exact counts, one page of entries."""
-
-    additions_count: int
-    additions: list[NodeOut]
-    deletion_count: int
-    deletions: list[str]
-    modified_count: int
-    modified: list[NodeOut]
-    records: list[dict[str, Any]]
-    next_cursor: str | None
-    as_of_seq: int | None
+BlindSpotsOut = shape_of(BlindSpots, "BlindSpotsOut")
 
 
-class SuspectOut(Schema):
-    """One suspect; `suspect_until` in Unix seconds."""
-
-    path: str
-    suspect_until: float
-    path_b64: str | None = None
-    partial: bool = False
-    member: str | None = None
+SuspectOut = shape_of(SuspectEntry, "SuspectOut")
 
 
 class SuspectUpdate(Schema):
@@ -176,54 +138,16 @@ class ViewsOut(Schema):
     count: int
 
 
-class ChangeOut(Schema):
-    """One change. `moved` has `from_path`; a directory stands for all below it. `at` in Unix seconds."""
-
-    seq: int
-    kind: str
-    path: str
-    content_type: str
-    size: int
-    modified_time: float | None
-    at: float
-    source: str
-    rule: str | None
-    path_b64: str | None = None
-    from_path: str | None = None
-    from_path_b64: str | None = None
-    member: str | None = None
+ChangeOut = shape_of(Change, "ChangeOut")
 
 
-class FeedOut(Schema):
-    """Changes behind `since`, in order; go on with `next_seq`."""
-
-    view_id: str
-    since: int
-    next_seq: int
-    changes: list[ChangeOut]
-    more: bool
-    reset: bool
-    reset_reason: str | None
+FeedOut = shape_of(Feed, "FeedOut")
 
 
-class MemberResetOut(Schema):
-    """A member of a forest whose tree has to be read anew."""
-
-    member: str
-    seq: int
-    reason: str
+MemberResetOut = shape_of(MemberReset, "MemberResetOut")
 
 
-class ForestFeedOut(Schema):
-    """Changes of all members behind `since`, in order for each; go on with `next_seq` (`pipe:seq,pipe:seq`)."""
-
-    view_id: str
-    since: str
-    next_seq: str
-    changes: list[ChangeOut]
-    more: bool
-    reset: bool
-    resets: list[MemberResetOut]
+ForestFeedOut = shape_of(ForestFeed, "ForestFeedOut")
 
 
 class ReasonOut(Schema):
@@ -264,7 +188,7 @@ class ExplainOut(Schema):
     path_b64: str | None
     state: str
     summary: str
-    node: NodeOut | None
+    node: NodeOut | None  # type: ignore[valid-type]
     decided: dict[str, Any] | None
     tombstone: dict[str, Any] | None
     refused: list[dict[str, Any]]
@@ -275,32 +199,13 @@ class ExplainOut(Schema):
     listing: dict[str, Any] | None
 
 
-class HitOut(Schema):
-    """One place where it is."""
-
-    view_id: str
-    member: str | None
-    node: NodeOut
-    state: str
-    quiet_for_seconds: float
-    reasons: list[ReasonOut]
+HitOut = shape_of(Hit, "HitOut")
 
 
-class UnsearchedOut(Schema):
-    """A tree that was not searched to its end."""
-
-    view_id: str
-    member: str | None
-    reason: str
+UnsearchedOut = shape_of(Unsearched, "UnsearchedOut")
 
 
-class PlacesOut(Schema):
-    """All hits of one look."""
-
-    hits: list[HitOut]
-    count: int
-    complete: bool
-    unsearched: list[UnsearchedOut]
+PlacesOut = shape_of(Places, "PlacesOut")
 
 
 class UsageOut(Schema):
@@ -318,26 +223,10 @@ class UsageOut(Schema):
     as_of_seq: int
 
 
-class ComparedOut(Schema):
-    """One name in several members: `states` (present, missing, unknown) and `copies` by pipe id."""
-
-    name: str
-    path: str
-    path_b64: str | None
-    differs: list[str]
-    states: dict[str, str]
-    copies: dict[str, NodeOut]
+ComparedOut = shape_of(Compared, "ComparedOut")
 
 
-class ComparisonOut(Schema):
-    """The entries of one directory side by side."""
-
-    view_id: str
-    path: str
-    members: list[dict[str, Any]]
-    differs: list[str]
-    entries: list[ComparedOut]
-    next_cursor: str | None
+ComparisonOut = shape_of(Comparison, "ComparisonOut")
 
 
 class ProblemOut(Schema):
