@@ -2,10 +2,14 @@
 
 from django.urls import path
 
-from apps.sessions.pages import actions, agents, boards, bulk, lists, trials
+from apps.sessions.pages import actions, agents, boards, bulk, lists, setup, trials
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
+    path("setup/", setup.setup, name="setup"),
+    path("setup/host/", setup.host, name="setup_host"),
+    path("setup/decide/", setup.decide, name="setup_decide"),
+    path("setup/skip/", setup.skip, name="skip_setup"),
     path("pipes/", lists.pipes, name="pipes"),
     path("orders/pipes/", bulk.of_pipes, name="bulk_pipes"),
     path("orders/views/", bulk.of_views, name="bulk_views"),

@@ -49,12 +49,17 @@ def enrol(request: HttpRequest) -> HttpResponse:
             auto_approve=given["auto_approve"],
         )
         _token, secret = enrolment.make_token(actor_of(request), terms)
-        server = request.build_absolute_uri("/").rstrip("/")
-        command = f"fustor-agent run --server {server} --token {secret} --watch /path/to/storage"
+        command = command_for(request, secret)
         response = render(request, "configured/enrol.html", {**context, "command": command, "tokens": _tokens()})
         response.headers["Cache-Control"] = "no-store"
         return response
     return render(request, "configured/enrol.html", context, status=422 if form.errors else 200)
+
+
+def command_for(request: HttpRequest, secret: str) -> str:
+    """What to paste on a host that enrols with this token."""
+    server = request.build_absolute_uri("/").rstrip("/")
+    return f"fustor-agent run --server {server} --token {secret} --watch /path/to/storage"
 
 
 def _tokens() -> list[EnrolmentToken]:

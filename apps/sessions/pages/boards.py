@@ -3,10 +3,12 @@
 import uuid
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from apps.pipes.permissions import Verb
 from apps.runtime.console import page
 from apps.runtime.problems import NotFound
+from apps.sessions import setup
 from apps.sessions.boards.agent import AgentBoard
 from apps.sessions.boards.base import Board, board_page
 from apps.sessions.boards.fleet import FleetBoard
@@ -20,7 +22,9 @@ from apps.sessions.sight import sight_of
 
 @page()
 def overview(request: HttpRequest) -> HttpResponse:
-    """`/`: everything at a glance."""
+    """`/`: everything at a glance; an admin of an empty installation is led through set-up first."""
+    if setup.invites(request):
+        return redirect("setup")
     return board_page(request, FleetBoard(sight=sight_of(request.user)), "overview/index.html")
 
 
