@@ -95,6 +95,8 @@ class _Run:
         self._context, self._lease, self._sender, self._reports = context, lease, sender, reports
         self._counts = Counts()
         self._stopped_as = ("", "")
+        # so that the server can tell a worker whose lease was lost from the one that runs the job now
+        self._attempt = {"attempt": lease.attempt}
         self._log = _log.bind(job=lease.job_id, kind=lease.kind, path=lease.path)
 
     async def run(self) -> str:
@@ -136,7 +138,7 @@ class _Run:
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             try:
-                answer = await self._sender.report_progress(self._lease.job_id, self._counts.progress())
+                answer = await self._sender.report_progress(self._lease.job_id, self._counts.progress() | self._attempt)
             except (Unreachable, Busy) as problem:
                 # the lease outlives a short outage; a long one ends the job on the server's side
                 self._log.warning("progress not reported", reason=str(problem))
@@ -163,7 +165,7 @@ class _Run:
         recovery = Recovery(first=0.5, longest=10.0)
         for _ in range(FINISH_TRIES):
             try:
-                await self._sender.finish_job(self._lease.job_id, outcome)
+                await self._sender.finish_job(self._lease.job_id, outcome | self._attempt)
             except (Unreachable, Busy) as problem:
                 await asyncio.sleep(recovery.failed(problem))
             except SenderProblem as problem:

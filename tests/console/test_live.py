@@ -66,7 +66,7 @@ async def socket(path: str, user: User | AnonymousUser) -> AsyncIterator[Websock
     await communicator.disconnect()
 
 
-async def frame(communicator: WebsocketCommunicator, timeout: float = 3) -> dict[str, Any]:
+async def frame(communicator: WebsocketCommunicator, timeout: float = 30) -> dict[str, Any]:
     output = await communicator.receive_output(timeout)
     assert output["type"] == "websocket.send", output
     received: dict[str, Any] = json.loads(output["text"])

@@ -48,6 +48,7 @@ class ProgressRequest(Request):
     depth: int = Field(default=0, ge=0, lt=2**31)
     directory: Text = Field(default="", max_length=8192)
     log: Text = Field(default="", max_length=65_536)
+    attempt: int | None = Field(default=None, ge=1, lt=2**15)
 
 
 class ProgressAnswer(Schema):
@@ -63,6 +64,7 @@ class FinishRequest(Request):
     state: Literal["DONE", "FAILED", "CANCELLED"]
     counts: Record = {}
     error: Text = ""
+    attempt: int | None = Field(default=None, ge=1, lt=2**15)
 
 
 class FinishAnswer(Schema):
@@ -104,7 +106,8 @@ async def progress(request: HttpRequest, job_id: str, said: ProgressRequest) -> 
 
 def _progress(principal: KeyPrincipal, job_id: str, said: ProgressRequest) -> dict[str, Any]:
     with transaction.atomic():
-        cancel = jobs.progress(_own_job(principal, job_id), jobs.Progress(**said.model_dump()))
+        report = jobs.Progress(**said.model_dump(exclude={"attempt"}))
+        cancel = jobs.progress(_own_job(principal, job_id), report, said.attempt)
     return {"cancel": cancel, "lease_seconds": jobs.LEASE_SECONDS}
 
 
@@ -117,7 +120,7 @@ async def finish(request: HttpRequest, job_id: str, said: FinishRequest) -> dict
 def _finish(principal: KeyPrincipal, job_id: str, said: FinishRequest) -> dict[str, Any]:
     with transaction.atomic():
         job = _own_job(principal, job_id)
-        jobs.finish(job, Job.State(said.state), counts=said.counts, error=said.error)
+        jobs.finish(job, Job.State(said.state), counts=said.counts, error=said.error, attempt=said.attempt)
     return {"job_id": str(job.id), "state": job.state}
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from apps.runtime import hints
 from apps.runtime.clock import now_datetime
@@ -133,9 +133,12 @@ class Progress:
     log: str = ""
 
 
-def progress(job: Job, said: Progress) -> bool:
-    """Renew the lease and keep the progress; True when the worker must stop. Raises Conflict when the job is not its any more."""
-    running = Job.objects.filter(id=job.id, state__in=(Job.State.LEASED, Job.State.RUNNING))
+def progress(job: Job, said: Progress, attempt: int | None = None) -> bool:
+    """Renew the lease and keep the progress; True when the worker must stop. Raises Conflict when the job is not its any more.
+
+    `attempt`: the one that the worker was given; a worker that does not say is believed.
+    """
+    running = Job.objects.filter(_is_attempt(attempt), id=job.id, state__in=(Job.State.LEASED, Job.State.RUNNING))
     kept = running.update(
         state=Job.State.RUNNING,
         lease_until=now_datetime() + timedelta(seconds=LEASE_SECONDS),
@@ -144,15 +147,20 @@ def progress(job: Job, said: Progress) -> bool:
         log_tail=(job.log_tail + said.log)[-LOG_TAIL_CHARACTERS:],
     )
     job.refresh_from_db()
-    if not kept and not job.cancel_requested:
-        raise Conflict(f"The job is {job.get_state_display()} by now.", code="job_not_yours", extra={"state": job.state})
+    if not kept and not (job.cancel_requested and attempt in (None, job.attempt)):
+        raise _not_yours(job)
     _hint(job)
     return job.cancel_requested
 
 
-def finish(job: Job, state: Job.State, *, counts: dict[str, Any] | None = None, error: str = "") -> bool:
-    """End the job, once. False when it had ended before: reporting again does no harm."""
-    ended = Job.objects.filter(id=job.id, state__in=Job.OPEN).update(
+def finish(
+    job: Job, state: Job.State, *, counts: dict[str, Any] | None = None, error: str = "", attempt: int | None = None
+) -> bool:
+    """End the job, once. False when it had ended before: reporting again does no harm.
+
+    Raises Conflict when another attempt than the worker's `attempt` is under way.
+    """
+    ended = Job.objects.filter(_is_attempt(attempt), id=job.id, state__in=Job.OPEN).update(
         state=state,
         result=counts or {},
         error=error[:2000],
@@ -161,10 +169,22 @@ def finish(job: Job, state: Job.State, *, counts: dict[str, Any] | None = None, 
         **_found_by(counts),
     )
     job.refresh_from_db()
+    if not ended and job.is_open:
+        raise _not_yours(job)
     if ended:
         commands.job_ended(job)
         _hint(job)
     return bool(ended)
+
+
+def _is_attempt(attempt: int | None) -> Q:
+    return Q() if attempt is None else Q(attempt=attempt)
+
+
+def _not_yours(job: Job) -> Conflict:
+    return Conflict(
+        f"The job is {job.get_state_display()} by now, in attempt {job.attempt}.", code="job_not_yours", extra={"state": job.state}
+    )
 
 
 def _found_by(counts: dict[str, Any] | None) -> dict[str, int]:
@@ -188,9 +208,10 @@ def cancel(job: Job, actor: str) -> Job:
     return job
 
 
-def requeue(job: Job, session: Session, reason: str) -> None:
-    """Give the job a second attempt, with this session. Its lease must have been lost."""
-    Job.objects.filter(id=job.id, state__in=Job.OPEN).update(
+def requeue(job: Job, session: Session, reason: str) -> bool:
+    """Give the job a second attempt, with this session. Its lease must have been lost. False when another process did meanwhile."""
+    unchanged = Job.objects.filter(id=job.id, state=job.state, attempt=job.attempt, lease_until=job.lease_until)
+    moved = unchanged.update(
         state=Job.State.QUEUED,
         session=session,
         task_id=session.task_id,
@@ -202,10 +223,13 @@ def requeue(job: Job, session: Session, reason: str) -> None:
         delivered_at=None,
         error=reason,
     )
+    if not moved:
+        return False
     job.refresh_from_db()
     commands.job_ended(job)
     _hint(job)
     delivery.send_after_commit(job)
+    return True
 
 
 def _hint(job: Job) -> None:

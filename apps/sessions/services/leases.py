@@ -26,6 +26,17 @@ def recover() -> int:
     return touched
 
 
+def give_back(worker: str, silence: timedelta = timedelta()) -> int:
+    """The worker is gone: its leases end now and not when they would run out; how many jobs were touched.
+
+    `silence`: only jobs that it has not reported on for so long. One that seems gone and is not is told so with its next report.
+    """
+    moment = now_datetime()
+    unreported = moment + timedelta(seconds=jobs.LEASE_SECONDS) - silence
+    held = Job.objects.filter(worker=worker, state__in=(Job.State.LEASED, Job.State.RUNNING), lease_until__lte=unreported)
+    return recover() if held.update(lease_until=moment) else 0
+
+
 def _lost() -> list[Job]:
     moment = now_datetime()
     lease_lost = Q(state__in=(Job.State.LEASED, Job.State.RUNNING), lease_until__lte=moment)
@@ -50,8 +61,7 @@ def _recover_one(job: Job) -> bool:
     reason = _why_lost(job)
     if job.attempt >= MOST_ATTEMPTS:
         return jobs.finish(job, Job.State.FAILED, error=f"{reason} It was the second attempt.")
-    jobs.requeue(job, job.session, reason)
-    return True
+    return jobs.requeue(job, job.session, reason)
 
 
 def _why_lost(job: Job) -> str:
@@ -65,7 +75,6 @@ def _without_session(job: Job) -> bool:
     """A scan goes to whoever leads now; a phase ends, for the new leader gets its own where one is needed."""
     successor = leader_of(job.tree) if job.tree is not None else None
     if job.kind == Job.Kind.SCAN and successor is not None and job.attempt < MOST_ATTEMPTS:
-        jobs.requeue(job, successor, f"{job.task_id} went away before it was done.")
-        return True
+        return jobs.requeue(job, successor, f"{job.task_id} went away before it was done.")
     why = f"The session of {job.task_id} ended before it was done"
     return jobs.finish(job, Job.State.EXPIRED, error=why + (", and nobody else can do it." if successor is None else "."))

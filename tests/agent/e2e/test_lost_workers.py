@@ -1,0 +1,73 @@
+"""A job worker that is killed, or told to stop, with a scan under way: Celery knows of it before the lease ends."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apps.pipes.models import Pipe
+from apps.runtime import clock
+from apps.sessions.models import Job
+from tests.agent.e2e.conftest import Fleet, RealAgent
+from tests.agent.e2e.test_jobs import celery_worker
+from tests.agent.walk import grow
+
+pytestmark = pytest.mark.blackbox
+
+
+@pytest.fixture
+def agent(fleet: Fleet, tree: Path) -> RealAgent:
+    """An agent whose snapshot stays under way, for its events are refused."""
+    grow(tree)
+    pause(fleet, True)
+    return fleet.agent(tree).start("--broker", fleet.world.server.environment["FUSTOR_REDIS_URL"])
+
+
+def pause(fleet: Fleet, paused: bool) -> None:
+    Pipe.objects.filter(pk=fleet.world.pipe.pk).update(paused=paused)
+
+
+def running_job(fleet: Fleet, agent: RealAgent) -> tuple[Job, psutil.Process]:
+    """The snapshot, and the worker that runs it and was heard of by the server: a worker beats every two seconds."""
+    of_pipe = Job.objects.filter(pipe=fleet.world.pipe)
+    fleet.until(lambda: of_pipe.filter(state=Job.State.RUNNING, delivery=Job.Delivery.QUEUE).exists())
+    job, worker = of_pipe.get(), celery_worker(agent)
+    assert worker is not None
+    assert job.worker.endswith(f":{worker.pid}")
+    fleet.until(lambda: worker.create_time() + 6 < clock.now())
+    return job, worker
+
+
+def is_done(fleet: Fleet, job: Job, attempt: int) -> None:
+    fleet.until(lambda: Job.objects.filter(pk=job.pk, state=Job.State.DONE, attempt=attempt).exists(), 60)
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGKILL,), (signal.SIGTERM, signal.SIGKILL)])
+def test_the_job_of_a_killed_worker_is_tried_again_before_its_lease_ends(
+    fleet: Fleet, agent: RealAgent, tree: Path, signals: tuple[int, ...]
+) -> None:
+    job, worker = running_job(fleet, agent)
+    for number in signals:
+        worker.send_signal(number)
+    worker.wait(30)
+    lease_until = Job.objects.values_list("lease_until", flat=True).get(pk=job.pk)
+    fleet.until(lambda: Job.objects.filter(pk=job.pk, attempt=2).exists())
+    assert lease_until is not None
+    assert clock.now_datetime() < lease_until, "the lease ended first"
+    job.refresh_from_db()
+    assert "was lost" in job.error
+    pause(fleet, False)
+    fleet.until_equal(tree, 60)
+    is_done(fleet, job, attempt=2)
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_job_and_another_takes_its_place(
+    fleet: Fleet, agent: RealAgent, tree: Path
+) -> None:
+    job, worker = running_job(fleet, agent)
+    worker.terminate()
+    pause(fleet, False)
+    fleet.until_equal(tree, 60)
+    is_done(fleet, job, attempt=1)
+    fleet.until(lambda: (other := celery_worker(agent)) is not None and other.pid != worker.pid)
