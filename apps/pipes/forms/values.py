@@ -40,7 +40,7 @@ def _fits(shape: Shape, value: Any) -> bool:
     if shape in (Shape.DURATION, Shape.SIZE, Shape.INTEGER, Shape.NUMBER):
         return isinstance(value, int | float)
     if shape == Shape.LINES:
-        return isinstance(value, list | tuple)
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
     return isinstance(value, Mapping) if shape == Shape.PAIRS else True
 
 
@@ -55,12 +55,13 @@ def _size(text: str) -> float:
 
 
 def _total(text: str, words: Mapping[str, int], complaint: str) -> float:
-    total, rest = 0.0, text.strip().casefold()
+    total: float = 0
+    rest = text.strip().casefold()
     while rest:
         part = _PART.match(rest)
         if part is None or part[2] not in words:
             raise ValueError(complaint)
-        total += float(part[1]) * words[part[2]]
+        total += (float(part[1]) if "." in part[1] else int(part[1])) * words[part[2]]
         rest = rest[part.end() :]
     return total
 
@@ -99,9 +100,13 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
     except ValueError as error:
         raise ValueError(_("Not JSON: %(reason)s.") % {"reason": error}) from error
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _in_units(value: float, units: tuple[tuple[str, int], ...]) -> str:
