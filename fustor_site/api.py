@@ -19,6 +19,7 @@ from apps.pipes.auth import agent_auth, manage_auth, push_auth, read_auth
 from apps.runtime.problems import NotFound, Problem, Unavailable
 from apps.sessions.api import router as pipe_router
 from apps.sessions.api import view_router
+from apps.sessions.api.trials import router as trials_router
 from apps.views.api import router as views_router
 
 log = structlog.get_logger(__name__)
@@ -98,3 +99,4 @@ api.add_router("/pipe", pipe_router, auth=push_auth)
 api.add_router("/views", view_router, auth=read_auth)
 api.add_router("/views", views_router, auth=read_auth)
 api.add_router("/manage", manage_router, auth=manage_auth)
+api.add_router("/manage", trials_router, auth=manage_auth)

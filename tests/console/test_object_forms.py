@@ -390,3 +390,12 @@ def test_more_objects_cost_no_more_queries(admin: Client, lab: None) -> None:
     many(2, 8)
     assert {url: queries(url) for url in urls} == few
     assert max(few.values()) <= 40
+
+
+def test_a_new_object_says_what_comes_next(admin: Client, lab: None) -> None:
+    services.put_object("pipes", "fresh", {"receiver": "lab-in", "views": ["lab"]}, ANNA)
+    page = admin.get("/configuration/pipes/fresh/").content.decode()
+    assert "/configuration/new/agent-pipes/?pipe=fresh" in page
+    assert "Enrol a host" in page
+    data = opened(admin, "/configuration/new/agent-pipes/?pipe=fresh")
+    assert data["pipe"] == ["fresh"]

@@ -1,5 +1,6 @@
 """Test before saving: the agent that would run it is asked, its findings are shown one by one, what nobody knows is unknown."""
 
+import json
 from typing import Any
 
 import pytest
@@ -120,3 +121,26 @@ def test_without_scripts_it_is_a_page_of_its_own(admin: Client) -> None:
 
 def test_only_who_configures_may_try(reader: Client) -> None:
     assert reader.post("/trials/sources/", source()).status_code == 403
+
+
+def test_programs_try_and_reload_with_the_same_service(admin: Client, fleet: Fleet) -> None:
+    def post(path: str, body: dict[str, Any] | None = None) -> Any:
+        return admin.post(f"/api/v1/manage{path}", json.dumps(body or {}), content_type="application/json")
+
+    answer = post("/trials", {"kind": "sources", "agent": "archive-host-1", "fields": {"uri": "/data"}}).json()
+    assert answer["waits"] is True
+    commands.acknowledge(fleet.leader, [(answer["trial"], "DONE", FOUND, "")])
+    known = admin.get(f"/api/v1/manage/trials/{answer['trial']}").json()
+    assert known["waits"] is False
+    assert {"about": "path", "level": "bad", "words": "/data is not there", "fix": "Mount it."} in known["verdicts"]
+    wrong = post(
+        "/trials", {"kind": "sources", "agent": "archive-host-1", "fields": {"uri": "", "driver_params": {"scan_nice": 99}}}
+    )
+    assert {fault["where"] for fault in wrong.json()["faults"]} == {"sources.try.uri"}
+    away = post("/trials", {"kind": "sources", "agent": "host-9", "fields": {"uri": "/data"}}).json()
+    assert (away["trial"], away["waits"]) == (None, False)
+    assert post("/trials", {"kind": "views", "agent": "host-9", "fields": {}}).json()["field"] == "kind"
+    assert post("/agents/archive-host-1/reload").status_code == 200
+    assert post("/agents/host-9/reload").status_code == 409
+    assert post("/agents/none/check").status_code == 404
+    assert Command.objects.filter(type="reload_config").count() == 1

@@ -44,12 +44,13 @@ VERBS: dict[Verb, str] = {
         GET {M}/revisions/{{number}}/diff, GET {M}/objects/{{kind}}, GET {M}/objects/{{kind}}/{{ident}}, GET {M}/agents,
         GET {M}/agents/{{ident}}, GET {M}/legacy-use, GET {M}/rollouts, GET {M}/rollouts/{{number}}""",
     Verb.RUN: "POST /api/v1/views/{view_id}/jobs",
-    Verb.CONTROL: f"POST {M}/pipes/{{ident}}/{{action}}",
+    Verb.CONTROL: f"POST {M}/pipes/{{ident}}/{{action}}, POST {M}/agents/{{ident}}/reload",
     Verb.CONFIGURE: f"""
         POST {M}/configuration/plan, POST {M}/configuration/import, POST {M}/revisions/{{number}}/restore, GET {M}/drafts,
         GET {M}/draft, PUT {M}/draft, DELETE {M}/draft, PUT {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/draft/review,
         DELETE {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/drafts/{{owner}}/review, POST {M}/draft/rebase, POST {M}/draft/apply,
         POST {M}/drafts/{{owner}}/apply, POST {M}/rollouts/{{number}}/rollback, POST {M}/rollouts/{{number}}/{{order}},
+        POST {M}/trials, GET {M}/trials/{{trial}}, POST {M}/agents/{{ident}}/check,
         PUT {M}/objects/{{kind}}/{{ident}}, PATCH {M}/objects/{{kind}}/{{ident}}, DELETE {M}/objects/{{kind}}/{{ident}}""",
     Verb.KEYS: f"GET {M}/keys, POST {M}/keys, GET {M}/keys/{{ref}}, DELETE {M}/keys/{{ref}}, POST {M}/keys/{{ref}}/rotate",
     Verb.ENROL: f"""

@@ -27,6 +27,14 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class NextStep:
+    """What is usually made once an object is there: the kind, and the field that chooses the object in its form."""
+
+    kind: Kind
+    field: str
+
+
+@dataclass(frozen=True)
 class Missing:
     """A kind of which there is no object yet, and the field that waits for one."""
 
@@ -85,6 +93,15 @@ KINDS = {
 }
 
 
+# kind → what comes next for one that nothing refers to yet
+NEXT = {
+    "receivers": NextStep(KINDS["pipes"], "receiver"),
+    "views": NextStep(KINDS["pipes"], "views"),
+    "pipes": NextStep(KINDS[AGENT_PIPES], "pipe"),
+    "sources": NextStep(KINDS[AGENT_PIPES], "source"),
+    "senders": NextStep(KINDS[AGENT_PIPES], "sender"),
+    "agents": NextStep(KINDS[AGENT_PIPES], "agent"),
+}
 # what an agent can look at before it is saved
 TRIABLE = frozenset({"sources", "senders", AGENT_PIPES})
 

@@ -23,7 +23,7 @@ from apps.pipes.config.effect import effect_of
 from apps.pipes.config.places import AGENT_PIPES, Place, fields_at, known, users_of
 from apps.pipes.edits import Edit, Overtaken
 from apps.pipes.forms.form import ObjectForm
-from apps.pipes.forms.kinds import KINDS, TRIABLE, missing
+from apps.pipes.forms.kinds import KINDS, NEXT, TRIABLE, missing
 from apps.pipes.models import Draft
 from apps.pipes.pages.object_lines import history_of, lines_of, sides_of, uses_of
 from apps.pipes.pages.people import author_of
@@ -46,6 +46,7 @@ def show(request: HttpRequest, kind: str, ident: str) -> HttpResponse:
         "disabled": fields["disabled"],
         "uses": uses_of(document, place),
         "history": history_of(place),
+        "next_step": NEXT.get(kind),
     }
     return render(request, "configured/objects/detail.html", context)
 

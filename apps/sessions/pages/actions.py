@@ -19,9 +19,9 @@ from apps.pipes.permissions import Verb
 from apps.pipes.services import pause_pipe
 from apps.runtime import clock
 from apps.runtime.console import page
-from apps.runtime.problems import Conflict, Invalid, Problem
+from apps.runtime.problems import Invalid, Problem
 from apps.sessions.models import Job, Leadership, Session
-from apps.sessions.services import commands, jobs, leadership, phases, retries, scans, sessions
+from apps.sessions.services import agents, jobs, leadership, phases, retries, scans, sessions
 from apps.views import audits
 from apps.views.models import Audit
 from apps.views.pages.place import place_of
@@ -107,10 +107,7 @@ def reload_agent(request: HttpRequest, slug: str) -> HttpResponse:
     agent = get_object_or_404(Agent, slug=slug)
 
     def order(actor: str) -> str:
-        session = Session.objects.filter(agent_name=agent.slug, ended_at=None).order_by("-number").first()
-        if session is None:
-            raise Conflict(f"{slug} is not connected.", fix="It fetches its configuration by itself when it comes back.")
-        commands.send(session, "reload_config", {}, actor=actor)
+        agents.order_reload(agent, actor)
         return _("%(agent)s fetches its configuration with its next heartbeat.") % {"agent": slug}
 
     return _told(request, f"/agents/{slug}/", order)

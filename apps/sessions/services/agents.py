@@ -9,6 +9,9 @@ from django.db import IntegrityError, transaction
 
 from apps.pipes.models import Agent
 from apps.pipes.principals import KeyPrincipal
+from apps.runtime.problems import Conflict
+from apps.sessions.models import Command, Session
+from apps.sessions.services import commands
 
 SEEN_EVERY = timedelta(seconds=15)
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,100}")
@@ -42,3 +45,11 @@ def _refresh(agent_id: str, client_info: dict[str, Any], at: datetime) -> None:
 def still_seen(agent_ids: Collection[str], at: datetime) -> None:
     """Refresh `last_seen_at` of known agents, at most every 15 s each."""
     Agent.objects.filter(slug__in=agent_ids, last_seen_at__lt=at - SEEN_EVERY).update(last_seen_at=at)
+
+
+def order_reload(agent: Agent, actor: str) -> Command:
+    """Have an agent fetch the configuration that it should run. Raises Conflict when it is not connected, Busy."""
+    session = Session.objects.filter(agent_name=agent.slug, ended_at=None).order_by("-number").first()
+    if session is None:
+        raise Conflict(f"{agent.slug} is not connected.", fix="It fetches its configuration by itself when it comes back.")
+    return commands.send(session, "reload_config", {}, actor=actor)
