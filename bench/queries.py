@@ -103,9 +103,11 @@ class Web:
         fields = (self._proc / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * TICK_MS
 
-    def resident_mb(self) -> float:
-        """Memory it holds."""
-        return int((self._proc / "statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    def memory(self) -> str:
+        """Memory it holds of its own, and pages of files that are mapped into it (the kernel takes those back when it wants)."""
+        lines = (self._proc / "status").read_text(encoding="utf-8").splitlines()
+        held = {name: int(rest.split()[0]) / 1024 for name, _, rest in (line.partition(":") for line in lines) if "Rss" in name}
+        return f"{held['RssAnon']:.0f} MB of its own, {held['RssFile']:.0f} MB of mapped files"
 
 
 class Meter:
@@ -196,7 +198,7 @@ def main(nodes: int, times: int) -> None:
         live.S()
         print(f"snapshot over HTTP: {fill(client, nodes):,.0f} rows/s, {nodes:,} nodes")
         web = Web(server)
-        print(f"web process: {web.resident_mb():.0f} MB")
+        print(f"web process: {web.memory()}")
         print(f"--- while ingesting, the name index {'complete' if is_indexed(world) else 'under way'}")
         with Stream(live, directories):
             questions(world, directories, times, web)
@@ -212,7 +214,7 @@ def main(nodes: int, times: int) -> None:
         with world.reader.http.stream("GET", "/tree") as stream:
             size = sum(len(chunk) for chunk in stream.iter_bytes())
         print(f"the whole tree: {size / 1e6:.0f} MB in {time.perf_counter() - full:.1f} s")
-        print(f"web process: {web.resident_mb():.0f} MB")
+        print(f"web process: {web.memory()}")
         world.close()
 
 
