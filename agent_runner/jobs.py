@@ -17,7 +17,7 @@ from agent_runner.drivers import Lease, Sender, make_sender
 from agent_runner.error_recovery import Recovery
 from agent_runner.phases import audit, on_demand, sentinel, snapshot
 from agent_runner.phases.counts import Counts
-from agent_runner.phases.scan import JobContext, ScanJob
+from agent_runner.phases.scan import JobContext, ScanJob, StorageRoot
 from agent_runner.problems import AgentProblem, Busy, Refused, SenderProblem, Unreachable
 from fustor_schema.sources import SourceType
 
@@ -124,8 +124,9 @@ class _Run:
 
     async def _phase(self) -> None:
         if self._lease.kind == "sentinel":
-            root = os.fsencode(os.path.realpath(self._context.source.uri))
-            self._counts.files = await sentinel.run(root, self._sender)
+            root = StorageRoot(self._context)
+            root.check()
+            self._counts.files = await sentinel.run(root.path, self._sender, root.check)
             return
         job = ScanJob(self._context, self._lease, self._sender, _SOURCE_TYPES[self._lease.kind])
         self._counts = job.counts

@@ -6,6 +6,7 @@ Started by `fustor-agent run`.
 import asyncio
 import contextlib
 import signal
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -69,6 +70,8 @@ class Supervisor:
         self._sources: dict[bytes, RunningSource] = {}
         self._pipes: dict[str, RunningPipe] = {}
         self._held: set[str] = set()
+        self._unwritten: dict[str, Callable[[], None]] = {}
+        self._home_error = ""
         self._told: tuple[str, str] | None = None
         self._stopping = asyncio.Event()
         self._worker_deadline = 0.0
@@ -79,7 +82,7 @@ class Supervisor:
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
             worker_ready=self._worker_ready,
             session_changed=self._note_sessions,
-            health=health.report,
+            health=lambda: {**health.report(), "home_error": self._home_error},
             config_yaml=lambda: to_yaml(self._config),
             allowed_commands=options.allowed_commands,
             log_format=options.log_format,
@@ -97,7 +100,7 @@ class Supervisor:
             helpers.append(asyncio.create_task(self._worker.run(), name="worker"))
         try:
             self._start_pipes()
-            self._home.write_json(self._home.last_config, self._config)
+            self._keep_config()
             await self._tend_until_stopped()
         finally:
             await self._stop(helpers)
@@ -181,7 +184,7 @@ class Supervisor:
         self._config = config
         self._start_pipes()
         self._stop_unused_sources()
-        self._home.write_json(self._home.last_config, config)
+        self._keep_config()
         _log.info("configuration applied", revision=config.revision, pipes=sorted(self._pipes))
 
     async def _worker_ready(self) -> None:
@@ -196,6 +199,7 @@ class Supervisor:
         while not self._stopping.is_set():
             self._tend_sources()
             self._tend_pipes()
+            self._write_home()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TEND_SECONDS)
 
@@ -247,7 +251,25 @@ class Supervisor:
                 self._pipes[name] = self._start_pipe(item.pipe.config)
 
     def _note_sessions(self) -> None:
-        running.write(self._home, [item.pipe.job_context() for item in self._pipes.values()])
+        self._unwritten["sessions"] = lambda: running.write(self._home, [item.pipe.job_context() for item in self._pipes.values()])
+        self._write_home()
+
+    def _keep_config(self) -> None:
+        self._unwritten["configuration"] = lambda: self._home.write_json(self._home.last_config, self._config)
+        self._write_home()
+
+    def _write_home(self) -> None:
+        """Writes what is to be written. A home that cannot be written ends nothing: it is told, and tried again at every turn."""
+        before, self._home_error = self._home_error, ""
+        for what, write in list(self._unwritten.items()):
+            try:
+                write()
+            except OSError as error:
+                self._home_error = f"{what} not kept in {self._home.path}: {error.strerror}"
+            else:
+                del self._unwritten[what]
+        if self._home_error and self._home_error != before:
+            _log.error("home cannot be written", reason=self._home_error, fix="Free some space there; it is tried again.")
 
     async def _stop_pipe(self, name: str) -> None:
         item = self._pipes.pop(name)

@@ -41,33 +41,40 @@ class JobContext(msgspec.Struct, frozen=True):
     clock_ahead_ms: int = 0
 
 
+class StorageRoot:
+    """The directory that a job looks at, and whether it is the storage that the session was opened for (R20)."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.settings = settings.parse(context.source.settings)
+        self.path = os.fsencode(os.path.realpath(context.source.uri))
+        self._uri, self._expected = context.source.uri, context.root_id
+
+    def check(self) -> str:
+        """The identity of the mount now. Raises SourceLost when it is another one, SourceProblem when it cannot be read."""
+        found = identity.read(self.path, marker=self.settings.root_marker)
+        if self._expected and found != self._expected:
+            raise SourceLost(f"{self._uri} is another storage than the session was opened for: {found}, not {self._expected}")
+        return found
+
+
 class ScanJob:
     """One run of a scan phase: streams frames to the server in batches of the phase's source type."""
 
     def __init__(self, context: JobContext, lease: Lease, sender: Sender, source_type: SourceType) -> None:
         self.context, self.lease, self.sender, self.source_type = context, lease, sender, source_type
-        self.settings = settings.parse(context.source.settings)
-        self.root = os.fsencode(os.path.realpath(context.source.uri))
+        self._storage = StorageRoot(context)
+        self.settings, self.root = self._storage.settings, self._storage.path
         self.counts = Counts()
         self.session_id = lease.session_id or context.session_id
         self.epoch = lease.epoch or context.epoch
-        self.root_id = self._checked_root_id()
+        self.root_id = self._storage.check()
         self._stream = Stream(self.session_id, protocol=context.protocol, stream=stream_name(lease))
         self._size = BatchSize(FIRST_ROWS, LEAST_ROWS, MOST_ROWS)
         self._recovery = Recovery(first=1.0, longest=15.0)
 
-    def _checked_root_id(self) -> str:
-        """The identity of the mount now. Raises SourceLost when it is not the one the session was opened for (R20)."""
-        found = identity.read(self.root, marker=self.settings.root_marker)
-        if self.context.root_id and found != self.context.root_id:
-            raise SourceLost(
-                f"{self.context.source.uri} is another storage than the session was opened for: {found}, not {self.context.root_id}"
-            )
-        return found
-
     def check_same_root(self) -> None:
         """Asks again at the end. Raises SourceLost: nothing that was found missing may count."""
-        self._checked_root_id()
+        self._storage.check()
 
     def mapping(self) -> list[dict[str, Any]]:
         """The fields mapping as plain values."""

@@ -1,6 +1,7 @@
 """The sentinel: looks again at what the server suspects of still being written, and says what it found. Run by jobs.py."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from agent_runner import log
@@ -12,11 +13,13 @@ _log = log.get("sentinel")
 FEEDBACK_PATHS = 1_000
 
 
-async def run(root: bytes, sender: Sender) -> int:
-    """Checks every suspect the server names. Returns how many. Raises SenderProblem."""
+async def run(root: bytes, sender: Sender, check_same_root: Callable[[], object]) -> int:
+    """Checks every suspect the server names. Returns how many. Raises SenderProblem, and what `check_same_root` raises when the
+    storage is not mounted: then nothing that was found missing is told (R20)."""
     suspects = await sender.sentinel_tasks()
     for start in range(0, len(suspects), FEEDBACK_PATHS):
         updates = [update for path in suspects[start : start + FEEDBACK_PATHS] if (update := _look(root, path)) is not None]
+        check_same_root()
         await sender.sentinel_feedback(updates)
     return len(suspects)
 

@@ -5,7 +5,7 @@ batches of different trees run side by side (on PostgreSQL).
 """
 
 from apps.runtime.problems import Conflict, Invalid
-from apps.views import arbiter, audits, intake, snapshots
+from apps.views import arbiter, audits, intake, roots, snapshots
 from apps.views.claims import Origin
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -34,6 +34,10 @@ def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) ->
     outcome = Outcome(rows=checked.rows, rejected=checked.rejects)
     writes = is_current_writer(tree, origin)
     claims = checked.claims if writes else _without_scans(checked.claims, origin, outcome)
+    if writes and batch.envelope.source_type == SourceType.SNAPSHOT and not tree.root_id:
+        roots.meet(tree, origin.root_id)
+    if roots.is_foreign(tree, origin):
+        claims = _without_absence(claims, outcome)
     audit = audits.of_batch(tree, origin, batch, checked, received_ms) if writes else None
     if claims:
         _apply_claims(tree, origin, checked._replace(claims=claims), outcome, audit, received_ms)
@@ -57,14 +61,23 @@ def _without_scans(claims: list[Claim], origin: Origin, outcome: Outcome) -> lis
     return kept
 
 
+def _without_absence(claims: list[Claim], outcome: Outcome) -> list[Claim]:
+    """Of a session that looks at another storage only what it found counts, not what it did not find (R20)."""
+    kept = [claim for claim in claims if not _is_scan_delete(claim)]
+    outcome.ignored += len(claims) - len(kept)
+    return kept
+
+
 def _is_scan_delete(claim: Claim) -> bool:
     return claim[0] in (Op.DELETE, Op.CLOSE) and not claim[1].realtime
 
 
 def _end_phase(tree: Tree, origin: Origin, batch: Batch, outcome: Outcome, received_ms: int) -> None:
     if batch.envelope.source_type == SourceType.SNAPSHOT:
-        outcome.snapshot_completed = True
-        snapshots.complete(tree, origin, received_ms)
+        roots.meet(tree, origin.root_id)
+        if not roots.is_foreign(tree, origin):
+            outcome.snapshot_completed = True
+            snapshots.complete(tree, origin, received_ms)
     elif batch.envelope.source_type == SourceType.AUDIT:
         envelope = batch.envelope
         manifest = (envelope.metadata or {}).get("manifest")

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F
 
 from apps.runtime.problems import Conflict
-from apps.views import deep, process, removals
+from apps.views import deep, process, removals, roots
 from apps.views.arbiter import save_tree
 from apps.views.brake import is_too_much
 from apps.views.claims import Origin, Said
@@ -35,7 +35,7 @@ def start(tree_id: int, origin: Origin, *, audit_id: str | None, started_ms: int
     tree = _locked(tree_id)
     if not _leads(tree, origin):
         return None
-    _check_root(tree, root_id)
+    roots.meet(tree, root_id)
     present = _open_audit(tree, now_ms)
     if present is not None and (audit_id is None or present.audit_id == audit_id):
         if started_ms < present.started_at:
@@ -90,7 +90,7 @@ def end(
     if audit is None or (audit_id is not None and audit.audit_id != audit_id):
         return None
     audit.end_seen, audit.manifest = True, manifest or {}
-    _check_root(tree, root_id)
+    roots.meet(tree, root_id)
     _look_at_childless(tree, audit, now_ms)
     reason = _why_partial(tree, audit, manifest)
     if reason:
@@ -177,15 +177,6 @@ def _is_tail_of_aborted(tree: Tree, origin: Origin) -> bool:
     """Whether rows without an open audit are the rest of one that was aborted: they are believed, but prove no absence."""
     last = Audit.objects.filter(tree=tree).order_by("-pk").first()
     return last is not None and last.session == origin.session and last.state == Audit.State.ABORTED and not last.end_seen
-
-
-def _check_root(tree: Tree, root_id: str | None) -> None:
-    if root_id is None:
-        return
-    if not tree.root_id:
-        tree.root_id = root_id
-    tree.source_lost = "" if tree.root_id == root_id else "another file system is mounted at the source root"
-    tree.save(update_fields=("root_id", "source_lost"))
 
 
 def _why_partial(tree: Tree, audit: Audit, manifest: dict[str, Any] | None) -> str:

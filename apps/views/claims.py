@@ -11,7 +11,8 @@ class Origin:
 
     `session` is Session.number. `epoch` is the tree's epoch while the session leads it, else 0 (R22).
     Server ms = capture ms of the agent + `clock_offset_ms`, within `clock_error_ms` (R3). `attr_cache_ms`: how long its mount may
-    show an old listing (0 on a local disk); None when it did not say: the view's setting counts (R13).
+    show an old listing (0 on a local disk); None when it did not say: the view's setting counts (R13). `root_id`: the storage that
+    the session was opened for, empty when it did not say (R20).
     """
 
     session: int
@@ -25,6 +26,7 @@ class Origin:
     clock_offset_ms: float = 0.0
     clock_error_ms: float = 0.0
     attr_cache_ms: int | None = None
+    root_id: str = ""
 
     @property
     def is_native(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from django.db.models import F
 
-from apps.views import arbiter, removals
+from apps.views import arbiter, removals, roots
 from apps.views.claims import Origin, Said
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -49,6 +49,8 @@ def feedback(tree_id: int, origin: Origin, updates: Sequence[Look], now_ms: int)
     Same mtime and size, and cold: cleared. Changed: updated, and suspect for another threshold. Missing: a confirmed delete (R40).
     """
     tree = Tree.objects.select_for_update(of=("self",)).select_related("view").get(pk=tree_id)
+    if roots.is_foreign(tree, origin):
+        return 0
     said = Said(MessageSource.SENTINEL, origin.session, now_ms, 0)
     claims: list[Claim] = [
         (Op.DELETE, said, paths.parent(look.path), [(paths.name(look.path), FsRow(), 0)], 0)

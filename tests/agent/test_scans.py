@@ -1,6 +1,7 @@
 """Scan jobs: what they send, what they skip, and what they refuse to claim."""
 
 import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -13,8 +14,11 @@ from agent_runner.jobs import run_job
 from agent_runner.phases.scan import JobContext
 from agent_runner.sources.fs import identity
 from fustor_schema.listing import names_hash
+from tests.agent.conftest import REPOSITORY
 from tests.agent.recording_server import RecordingServer
 from tests.agent.walk import age, grow, seen, walked
+
+FAULTY_STORAGE = Path(__file__).parent / "faulty_storage"
 
 
 @pytest.fixture
@@ -152,6 +156,50 @@ async def test_s059_a_deep_turn_finds_an_append_that_no_directory_shows(
         found.append(recorder.view.get("/d3/e3/file", {}).get("size"))
     assert [size for size in found if size is not None] == [11]
     assert sorted(turns) == [(0, 3), (1, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOENT])
+async def test_s050_a_child_that_cannot_be_looked_at_makes_its_directory_prove_nothing(
+    recorder: RecordingServer, tree: Path, tmp_path: Path, faults: Path, number: int
+) -> None:
+    grow(tree)
+    (tree / "d3" / "e3" / "ill").touch()
+    faults.write_text(f"ill {number}\n")
+    done = await run(recorder, context_of(recorder, tree, tmp_path), "audit")
+    ill = closes(recorder)["/d3/e3"]
+    assert (ill["ok"], ill["reason"]) == (False, errno.errorcode[number])
+    assert all(close["ok"] for path, close in closes(recorder).items() if path != "/d3/e3")
+    assert set(recorder.view) == walked(tree).keys() - {"/d3/e3/ill"}
+    assert done["counts"]["errors"] == {errno.errorcode[number]: 1}
+    assert recorder.batches[-1]["metadata"]["manifest"]["errors"] == 1
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that says which names the listing processes cannot look at; empty at first."""
+    file = tmp_path / "faults"
+    file.touch()
+    monkeypatch.setenv("FUSTOR_TEST_FAULTS", str(file))
+    monkeypatch.setenv("PYTHONPATH", f"{FAULTY_STORAGE}:{REPOSITORY}")
+    return file
+
+
+async def test_s064_the_end_of_an_audit_comes_behind_its_last_row_however_slow_the_server_is(
+    recorder: RecordingServer, context: JobContext, tree: Path
+) -> None:
+    for number in range(9):
+        (tree / f"w{number}").mkdir()
+        for inner in range(1_000):
+            (tree / f"w{number}" / f"f{inner}").touch()
+    recorder.let_through = asyncio.Semaphore(2)
+    running = asyncio.create_task(run(recorder, context, "audit"))
+    await recorder.until(lambda: recorder.arrived == 3, 30)
+    assert not any(batch["is_end"] for batch in recorder.batches)
+    for _ in range(100):
+        recorder.let_through.release()
+    assert (await running)["state"] == "DONE"
+    assert [batch["is_end"] for batch in recorder.batches] == [False] * (len(recorder.batches) - 1) + [True]
+    assert recorder.batches[-1]["metadata"]["manifest"]["rows"] == len(recorder.rows())
 
 
 async def test_s063_the_skip_cache_stays_when_the_audit_did_not_count(

@@ -15,8 +15,8 @@ from apps.sessions.models import Session
 from apps.sessions.services.glance import parsed_id, seconds_of
 
 _SENDER: Final = """
-SELECT s.number, s.id, s.task_id, s.agent_name, s.source_uri, s.protocol, s.timeout_seconds, s.client_info, s.clock, s.last_index,
-       s.last_active_at, s.ended_at, p.id, p.slug, p.paused, p.enabled AND r.enabled, r.settings
+SELECT s.number, s.id, s.task_id, s.agent_name, s.source_uri, s.root_id, s.protocol, s.timeout_seconds, s.client_info, s.clock,
+       s.last_index, s.last_active_at, s.ended_at, p.id, p.slug, p.paused, p.enabled AND r.enabled, r.settings
 FROM fustor_sessions_session s
 JOIN fustor_pipes_pipe p ON p.id = s.pipe_id
 JOIN fustor_pipes_receiver r ON r.id = p.receiver_id
@@ -59,6 +59,7 @@ class Sender:
     task_id: str
     agent_name: str
     source_uri: str
+    root_id: str
     protocol: int
     timeout_seconds: int
     client_info: dict[str, Any]
@@ -96,13 +97,14 @@ def sender(session_id: str, *, lock: bool = False) -> Sender | None:
 
 def _sender(row: tuple[Any, ...]) -> Sender:
     *who, client_info, clock, last_index, active, ended, pipe_id, slug, paused, is_on, settings = row
-    number, session_id, task_id, agent_name, source_uri, protocol, timeout = who
+    number, session_id, task_id, agent_name, source_uri, root_id, protocol, timeout = who
     return Sender(
         number=number,
         id=uuid.UUID(str(session_id)),
         task_id=task_id,
         agent_name=agent_name,
         source_uri=source_uri,
+        root_id=root_id,
         protocol=protocol,
         timeout_seconds=timeout,
         client_info=json.loads(client_info),

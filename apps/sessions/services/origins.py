@@ -21,6 +21,7 @@ class Speaker(Protocol):
     protocol: int
     client_info: dict[str, Any]
     clock: dict[str, Any]
+    root_id: str
 
 
 def origin_of(session: Speaker, epoch: int) -> Origin:
@@ -39,6 +40,7 @@ def origin_of(session: Speaker, epoch: int) -> Origin:
         clock_offset_ms=offset.offset_ms,
         clock_error_ms=offset.error_ms,
         attr_cache_ms=_attr_cache_ms(session),
+        root_id=session.root_id,
     )
 
 
