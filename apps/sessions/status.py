@@ -239,17 +239,22 @@ def _before_snapshot(facts: ViewFacts) -> Status:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What decides the status of a job."""
+    """What decides the status of a job. `skipped`: how often in a row it was due while nobody could run it."""
 
     state: str
     error: str = ""
     cancel_requested: bool = False
     delivery: str = ""
     attempt: int = 1
+    skipped: int = 0
 
 
 def of_job(facts: JobFacts) -> Status:
     """Ended states first, then cancelling, running, waiting."""
+    if facts.skipped:
+        return Status(
+            Level.OFF, f"Skipped ×{facts.skipped}", facts.error, "It runs once a session leads and the pipe is not paused."
+        )
     ended = {
         "DONE": Status(Level.OK, "Done"),
         "FAILED": Status(Level.BAD, "Failed", facts.error, "Read its log, then retry it."),

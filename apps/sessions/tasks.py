@@ -5,7 +5,7 @@ Each task is safe to run twice at once and to be missed: whoever comes later fin
 
 from celery import shared_task
 
-from apps.sessions.services import commands, delivery, leadership, leases, phases, retention, scans, sessions
+from apps.sessions.services import commands, delivery, leadership, leases, phases, retention, scans, sessions, skipped
 
 
 @shared_task(name="sessions.expire_sessions")
@@ -23,11 +23,12 @@ def follow_configuration() -> None:
 
 @shared_task(name="sessions.keep_jobs_moving")
 def keep_jobs_moving() -> None:
-    """Plan due phases, deliver what is stuck, recover what was lost (R45): every other second."""
+    """Plan due phases or note why they are skipped, deliver what is stuck, recover what was lost (R45): every other second."""
     leases.recover()
     commands.end_overdue()
     delivery.send_again()
     phases.plan()
+    skipped.record()
     scans.ask_rechecks()
 
 

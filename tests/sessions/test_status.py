@@ -126,6 +126,7 @@ def test_view(change: dict, level: Level, label: str) -> None:
         (JobFacts("FAILED", error="disk on fire"), Level.BAD, "Failed"),
         (JobFacts("EXPIRED", error="gone"), Level.WARN, "Expired"),
         (JobFacts("CANCELLED"), Level.OFF, "Cancelled"),
+        (JobFacts("EXPIRED", error="Nobody led.", skipped=3), Level.OFF, "Skipped ×3"),
     ],
 )
 def test_job(facts: JobFacts, level: Level, label: str) -> None:

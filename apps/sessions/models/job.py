@@ -99,6 +99,11 @@ class Job(models.Model):
         return f"{self.kind} {self.path}"
 
     @property
+    def was_skipped(self) -> bool:
+        """Due and never given to anybody (services.skipped)."""
+        return self.state == self.State.EXPIRED and not self.task_id
+
+    @property
     def is_open(self) -> bool:
         """Still to be finished."""
         return self.state in self.OPEN

@@ -140,6 +140,7 @@ def job_status(job: Job) -> status.Status:
             cancel_requested=job.cancel_requested,
             delivery=job.delivery,
             attempt=job.attempt,
+            skipped=job.result.get("turns", 1) if job.was_skipped else 0,
         )
     )
 

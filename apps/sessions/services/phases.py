@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from apps.pipes.models import Pipe
 from apps.runtime.clock import now, now_datetime
 from apps.runtime.problems import Conflict
@@ -60,7 +62,7 @@ def _snapshot_order(term: Leadership) -> jobs.Order | None:
 def _audit_order(term: Leadership) -> jobs.Order | None:
     if _wants_snapshot(term.tree) or not _may_try_again(term.tree, Job.Kind.AUDIT):
         return None
-    scans = Job.objects.filter(tree=term.tree, kind__in=(Job.Kind.SNAPSHOT, Job.Kind.AUDIT))
+    scans = _given(term.tree, Job.Kind.SNAPSHOT, Job.Kind.AUDIT)
     if not scans.filter(epoch=term.epoch, state=Job.State.DONE).exists():
         return jobs.Order(Job.Kind.AUDIT, _trigger_of(term))  # what changed while nobody watched
     assert term.session is not None
@@ -93,7 +95,7 @@ def is_due(last: datetime | None, interval_seconds: float, seed: int, at: dateti
 
 def _may_try_again(tree: Tree, kind: Job.Kind) -> bool:
     """False while a phase that failed rests: 5 s after the first failure, twice that after each further one, 5 minutes at most."""
-    recent = list(Job.objects.filter(tree=tree, kind=kind).order_by("-created_at")[:8])
+    recent = list(_given(tree, kind).order_by("-created_at")[:8])
     failures = 0
     for job in recent:
         if job.state not in (Job.State.FAILED, Job.State.EXPIRED, Job.State.CANCELLED):
@@ -108,7 +110,12 @@ def _may_try_again(tree: Tree, kind: Job.Kind) -> bool:
 
 
 def _last(tree: Tree, kind: Job.Kind) -> Job | None:
-    return Job.objects.filter(tree=tree, kind=kind).order_by("-created_at").first()
+    return _given(tree, kind).order_by("-created_at").first()
+
+
+def _given(tree: Tree, *kinds: Job.Kind) -> QuerySet[Job]:
+    """The jobs of these kinds that somebody had: what was skipped for want of a leader keeps nothing waiting."""
+    return Job.objects.filter(tree=tree, kind__in=kinds).exclude(task_id="")
 
 
 def _trigger_of(term: Leadership) -> Job.Trigger:
