@@ -252,9 +252,7 @@ class JobFacts:
 def of_job(facts: JobFacts) -> Status:
     """Ended states first, then cancelling, running, waiting."""
     if facts.skipped:
-        return Status(
-            Level.OFF, f"Skipped ×{facts.skipped}", facts.error, "It runs once a session leads and the pipe is not paused."
-        )
+        return Status(Level.OFF, f"Skipped ×{facts.skipped}", facts.error, "It runs once a session leads and the pipe goes on.")
     ended = {
         "DONE": Status(Level.OK, "Done"),
         "FAILED": Status(Level.BAD, "Failed", facts.error, "Read its log, then retry it."),
