@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl
 
 from apps.runtime.problems import Invalid, NotFound, Unavailable
 from apps.views.models import Tree, View, ViewDriver
+from apps.views.store import trees
 from fustor_schema import paths
 
 RETRY_AFTER_SECONDS = 5
@@ -63,10 +64,10 @@ def _phase(tree: Tree | None) -> tuple[str, str, str]:
 
 def _tree_of(view: View, member: str | None) -> Tree | None:
     if not is_forest(view):
-        return view.trees.filter(scope="").first()
+        return trees.of_view(view, "")
     if not member:
         raise Invalid(f"View {view.slug} is a forest; say which member.", field="member", fix="Give member=<pipe id>.")
-    tree = view.trees.filter(scope=member).first()
+    tree = trees.of_view(view, member)
     if tree is None:
         raise NotFound(f"View {view.slug} has no member {member}.")
     return tree

@@ -14,6 +14,7 @@ DIRECTORY = "fustor_views_directory"
 SUSPECT = "fustor_views_suspect"
 BLIND_SPOT = "fustor_views_blindspot"
 AUDIT = "fustor_views_audit"
+GAP = "fustor_views_gap"
 
 _METADATA = ("size", "mtime", "ctime", "mode", "uid", "gid", "inode", "nlink", "flags", "session")
 FILE_COLUMNS = ("directory_id", "name", "kind", *_METADATA)

@@ -1,9 +1,11 @@
-"""The tree's own row: locked at the start of every batch and written at its end, so both are one plain statement.
+"""The tree's own row: locked at the start of every batch, written at its end, read by every question: each one plain statement.
 
-The ORM builds its SQL anew each time, which costs more than a small batch itself.
+The ORM builds its SQL anew each time, which costs more than a small batch or answer itself.
 """
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -24,15 +26,29 @@ def lock(tree_id: int) -> Tree:
     rows = query(f"SELECT {columns} FROM {tables.TREE} t JOIN {tables.VIEW} v ON v.id = t.view_id WHERE t.id = %s {of}", [tree_id])
     if not rows:
         raise Tree.DoesNotExist(f"there is no tree {tree_id}")
-    values = list(rows[0])
+    tree = _tree(rows[0][: len(_TREE)])
+    tree.view = View.from_db(DEFAULT_DB_ALIAS, _VIEW, list(rows[0][len(_TREE) :]))
+    return tree
+
+
+def of_view(view: View, scope: str) -> Tree | None:
+    """The tree of a view with this scope, as questions need it: not locked."""
+    rows = query(f"SELECT {', '.join(_TREE)} FROM {tables.TREE} WHERE view_id = %s AND scope = %s", [view.pk, scope])
+    if not rows:
+        return None
+    tree = _tree(rows[0])
+    tree.view = view
+    return tree
+
+
+def _tree(row: Sequence[Any]) -> Tree:
+    values = list(row)
     for number in _JSON:
         if isinstance(values[number], str):
             values[number] = json.loads(values[number])
     for number in _BOOLEAN:
         values[number] = bool(values[number])
-    tree = Tree.from_db(DEFAULT_DB_ALIAS, _TREE, values[: len(_TREE)])
-    tree.view = View.from_db(DEFAULT_DB_ALIAS, _VIEW, values[len(_TREE) :])
-    return tree
+    return Tree.from_db(DEFAULT_DB_ALIAS, _TREE, values)
 
 
 def save_progress(tree: Tree) -> None:
