@@ -43,6 +43,9 @@ class Source(Protocol):
     def stop(self) -> bool:
         """Stops reading. False: a thread did not end in time."""
 
+    def attend(self, directories: list[bytes]) -> None:
+        """These directories (raw paths within the root) changed unseen: see them from now on, where there is a choice."""
+
     def health(self) -> dict[str, Any]:
         """The source's part of the health report."""
 

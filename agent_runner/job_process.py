@@ -22,16 +22,19 @@ _log = log.get("jobs")
 PHASES_AT_ONCE, SCANS_AT_ONCE = 2, 2
 STOP_SECONDS = 2.0
 LARGE_BYTES = 128 * 1024
+LIFE_SECONDS, HUNG_SECONDS = 1.0, 120.0
 _PR_SET_PDEATHSIG = 1
 
 
 class Order(msgspec.Struct, frozen=True):
     """What a job process is told. `lease` only for a server of protocol 2; else the process leases `job_id` itself. `parent`: the
-    agent's process id, to notice that it died before this process could ask to be told."""
+    agent's process id, to notice that it died before this process could ask to be told. `life`: the descriptor to write to every
+    second, so that the agent notices a process that hangs."""
 
     context: JobContext
     job_id: str
     parent: int
+    life: int
     log_format: str = "text"
     lease: Lease | None = None
 
@@ -40,8 +43,8 @@ class JobRunner:
     """The job processes of one AgentPipe. The same job id never runs twice at a time. Scans of a path have places of their own:
     there may be hundreds of them, and an audit must not wait behind."""
 
-    def __init__(self, log_format: str) -> None:
-        self._log_format = log_format
+    def __init__(self, log_format: str, hung_seconds: float = HUNG_SECONDS) -> None:
+        self._log_format, self._hung_seconds = log_format, hung_seconds
         self._running: dict[str, asyncio.Task[int]] = {}
         self._phases, self._scans = asyncio.Semaphore(PHASES_AT_ONCE), asyncio.Semaphore(SCANS_AT_ONCE)
         self.last_error = ""
@@ -56,8 +59,8 @@ class JobRunner:
         running = self._running.get(job_id)
         if running is not None:
             return running
-        order = Order(context, job_id, os.getpid(), self._log_format, lease)
-        task = asyncio.create_task(self._run(order, self._scans if kind == "scan" else self._phases), name=f"job {job_id}")
+        places = self._scans if kind == "scan" else self._phases
+        task = asyncio.create_task(self._run(context, job_id, lease, places), name=f"job {job_id}")
         self._running[job_id] = task
         task.add_done_callback(lambda _: self._running.pop(job_id, None))
         return task
@@ -69,20 +72,49 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, order: Order, places: asyncio.Semaphore) -> int:
+    async def _run(self, context: JobContext, job_id: str, lease: Lease | None, places: asyncio.Semaphore) -> int:
         async with places:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "agent_runner.job_process"), stdin=asyncio.subprocess.PIPE, env=environment()
-            )
+            hears, tells = os.pipe()
             try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "agent_runner.job_process"),
+                    stdin=asyncio.subprocess.PIPE,
+                    pass_fds=(tells,),
+                    env=environment(),
+                )
+            except BaseException:
+                os.close(hears)
+                raise
+            finally:
+                os.close(tells)
+            watching = asyncio.create_task(self._kill_when_silent(process, hears, job_id))
+            try:
+                order = Order(context, job_id, os.getpid(), tells, self._log_format, lease)
                 await process.communicate(msgspec.json.encode(order))
             finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
                 await _stop(process)
         code = process.returncode or 0
         if code:
-            self.last_error = f"job {order.job_id} ended with exit code {code}"
-            _log.error("job process failed", job=order.job_id, exit_code=code)
+            self.last_error = f"job {job_id} ended with exit code {code}"
+            _log.error("job process failed", job=job_id, exit_code=code)
         return code
+
+    async def _kill_when_silent(self, process: asyncio.subprocess.Process, hears: int, job_id: str) -> None:
+        """A process that hangs (in a dead mount, or stopped) keeps its job and its place: it is ended, and the job tried again."""
+        life = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(life), os.fdopen(hears, "rb", 0))
+        try:
+            while await asyncio.wait_for(life.read(64), self._hung_seconds):
+                pass
+        except TimeoutError:
+            _log.error("job process gives no sign of life and is killed", job=job_id, seconds=self._hung_seconds)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        finally:
+            transport.close()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -133,9 +165,19 @@ async def _main(order: Order) -> int:
     # a job must not take the host's memory from the control plane when the kernel has to choose
     with contextlib.suppress(OSError), open(f"/proc/{os.getpid()}/oom_score_adj", "w") as file:
         file.write("500")
-    if order.lease is not None:
-        return exit_code(await run_unleased(order.context, order.lease))
-    return exit_code(await run_job(lambda: [order.context], order.job_id))
+    living = asyncio.create_task(_give_signs_of_life(order.life))
+    try:
+        if order.lease is not None:
+            return exit_code(await run_unleased(order.context, order.lease))
+        return exit_code(await run_job(lambda: [order.context], order.job_id))
+    finally:
+        living.cancel()
+
+
+async def _give_signs_of_life(descriptor: int) -> None:
+    while True:
+        os.write(descriptor, b".")
+        await asyncio.sleep(LIFE_SECONDS)
 
 
 if __name__ == "__main__":

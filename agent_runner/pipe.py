@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agent_runner import clock, log, mapping
+from agent_runner import active, clock, log, mapping
 from agent_runner.asking import Asking
 from agent_runner.batches import Stream
 from agent_runner.commands import Action, Commands
@@ -35,6 +35,8 @@ from fustor_schema.wire import Event
 
 IDENTITY_SECONDS = 5.0
 READY_SECONDS = 0.05
+# a server that was restarted is back within seconds; one that is down is asked ever less often
+FIRST_RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
 STUCK_SECONDS = 400.0
 _JOB_KINDS = {"run_snapshot": "snapshot", "run_audit": "audit", "run_sentinel": "sentinel", "scan": "scan"}
@@ -70,7 +72,7 @@ class AgentPipe:
         self._sender: Sender = make_sender(config.sender)
         self._spool = Spool(self._directory, config.spool_bytes)
         self._collector = Collector(source.events.subscribe(), self._spool, self._on_gap)
-        self._recovery = Recovery(alert=self._alert)
+        self._recovery = Recovery(first=FIRST_RETRY_SECONDS, alert=self._alert)
         self._jobs = JobRunner(host.log_format)
         self._actions: dict[str, Action] = {
             **host.actions,
@@ -209,14 +211,24 @@ class AgentPipe:
         self._commands.take(answer.commands)
 
     async def _watch_health(self) -> None:
-        """Looks every few seconds whether the storage is still the same and realtime still moves."""
+        """Looks every few seconds whether the storage is still the same and realtime still moves, and what audits found active."""
         while True:
             await asyncio.sleep(IDENTITY_SECONDS)
+            self._attend_active()
             now = await self._identity()
             if now and now != self._root_id:
                 raise SessionObsolete(f"{self.source.uri} is another storage now: {now}, not {self._root_id or 'readable'}")
             if self._message is not None and asyncio.get_running_loop().time() - self._message.progress_at > STUCK_SECONDS:
                 raise SessionObsolete("the message phase made no progress: started again")
+
+    def _attend_active(self) -> None:
+        try:
+            changed = active.take(self._directory)
+        except OSError as error:
+            self._log.warning("what audits found active is not known", reason=str(error))
+            return
+        if changed:
+            self.source.attend(changed)
 
     async def _report_config(self, command: dict[str, Any]) -> dict[str, Any]:
         """Sends the configuration that runs, without keys."""

@@ -5,7 +5,7 @@ Run by jobs.py for the leader. The skip cache moves on only after the server cal
 
 from pathlib import Path
 
-from agent_runner import clock, log
+from agent_runner import active, clock, log
 from agent_runner.drivers import PushAnswer
 from agent_runner.phases.scan import ScanJob
 from agent_runner.problems import SourceLost
@@ -40,6 +40,8 @@ async def run(job: ScanJob) -> None:
         answer = await _end(job, cache)
         if _is_complete(answer, job):
             cache.commit()
+            if job.counts.changed:
+                active.tell(Path(job.context.state_directory), job.counts.changed)
         else:
             _log.warning("audit did not count as complete: the next one lists the same again", answer=answer.audit)
     finally:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent_runner.active import MOST_TOLD
 from agent_runner.sources.fs import frames
 
 
@@ -19,6 +20,7 @@ class Counts:
     rejected: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     current: bytes = b"/"
+    changed: list[bytes] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -32,6 +34,7 @@ class Counts:
         self.directories += frame.directories
         self.rows += frame.rows
         self.current = frame.current or self.current
+        self.changed += frame.changed[: max(0, MOST_TOLD - len(self.changed))]
         for reason, count in frame.errors.items():
             self.errors[reason] = self.errors.get(reason, 0) + count
 

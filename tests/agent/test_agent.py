@@ -1,6 +1,7 @@
 """The whole agent against a server that only listens: session, snapshot job, realtime, clean end."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -176,3 +177,24 @@ async def test_an_agent_whose_directory_is_missing_stays_up_and_says_so(
         assert recorder.sessions[-1]["root_id"] == identity.read(os.fsencode(tree))
     finally:
         assert await process.stop() == 0
+
+
+async def test_a_server_that_is_back_is_found_within_a_second_at_first_and_asked_ever_less_often(
+    recorder: RecordingServer, tree: Path, tmp_path: Path
+) -> None:
+    await recorder.stop()
+    process = await AgentProcess(recorder.url, tree, tmp_path / "home", tmp_path / "log").start("--log-format", "json")
+    try:
+        await recorder.until(lambda: len(retries(process)) >= 4, 60)
+        assert max(retries(process)[:2]) <= 1.0
+        assert retries(process)[3] > retries(process)[0]
+        await recorder.start()
+        await recorder.until(lambda: len(recorder.sessions) == 1, 30)
+    finally:
+        assert await process.stop() == 0
+
+
+def retries(process: AgentProcess) -> list[float]:
+    """The pauses, in seconds, that the agent's log tells between its tries to open a session."""
+    lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
+    return [line["retry_seconds"] for line in lines if line["event"] == "session failed"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent_runner import active
 from agent_runner.config import SenderConfig, SourceConfig
 from agent_runner.jobs import run_job
 from agent_runner.phases.scan import JobContext
@@ -137,6 +138,21 @@ async def test_s061_a_change_below_silent_directories_is_found(recorder: Recordi
     await run(recorder, context, "audit")
     assert set(closes(recorder)) == {"/d3/e3"}
     assert closes(recorder)["/d3/e3"]["count"] == 0
+
+
+async def test_an_audit_tells_which_directories_changed_unseen(recorder: RecordingServer, tree: Path, tmp_path: Path) -> None:
+    grow(tree)
+    age(tree)
+    context = context_of(recorder, tree, tmp_path)
+    await run(recorder, context, "snapshot")
+    (tree / "d3" / "e3" / "file").unlink()
+    recorder.audit_state = "PARTIAL"
+    await run(recorder, context, "audit")
+    assert active.take(tmp_path) == []
+    recorder.audit_state = "COMPLETE"
+    await run(recorder, context, "audit")
+    assert active.take(tmp_path) == [b"/d3/e3"]
+    assert active.take(tmp_path) == []
 
 
 async def test_s059_a_deep_turn_finds_an_append_that_no_directory_shows(

@@ -300,6 +300,28 @@ def test_with_too_few_watches_the_latest_directories_are_watched(tree: Path) -> 
         heard.watcher.stop()
 
 
+def test_directories_that_an_audit_found_active_are_watched_in_place_of_quiet_ones(tree: Path) -> None:
+    for number in range(30):
+        (tree / f"d{number:02}").mkdir()
+        os.utime(tree / f"d{number:02}", (1_000_000 + number, 1_000_000 + number))
+    heard = Heard(tree, watch_limit=20).start()
+    try:
+        for name in ("d00", "d01", "d02", "d03"):
+            (tree / name / "unseen").write_text("x")
+            os.utime(tree / name, (2_000_000 + int(name[1:]), 2_000_000 + int(name[1:])))
+        assert heard.of("/d03/unseen") == []
+        heard.watcher.attend([b"/d00", b"/d01", b"/d02", b"/d03", b"/no-such"])
+        # a tenth of the watches at a time, the latest first, and what happened there before is told
+        heard.until(lambda: "/d03/unseen" in heard.view and "/d02/unseen" in heard.view)
+        (tree / "d03" / "seen").write_text("x")
+        heard.until(lambda: "/d03/seen" in heard.view)
+        assert heard.of("/d01/unseen") == []
+        assert heard.watcher.watching.tree.watched == 20
+        assert ("/d11", "watch_limit") in heard.gaps()
+    finally:
+        heard.watcher.stop()
+
+
 def test_excluded_names_are_not_seen_and_appear_when_renamed(tree: Path) -> None:
     heard = Heard(tree, exclude=["*.tmp", "/cache/*"]).start()
     try:

@@ -52,7 +52,8 @@ class Closed(msgspec.Struct, array_like=True):
 
 class Listed(msgspec.Struct, array_like=True):
     """What came of a task so far. `events`: encoded JSON events, parents before children. `left`: directories still to list,
-    given back with the last frame (`done`). `errors`: directories that could not be listed, by reason.
+    given back with the last frame (`done`). `errors`: directories that could not be listed, by reason. `changed`: directories that
+    the last audit knew with another mtime.
     """
 
     events: list[bytes] = []

@@ -96,6 +96,8 @@ class Lister:
         known = self._cache.get(directory) if self._cache else None
         if known is not None and known.mtime_ns == before.st_mtime_ns and not self._is_deep_turn(directory):
             return self._silent(known, before, scan_start)
+        if known is not None and known.mtime_ns not in (before.st_mtime_ns, -1):
+            self._frame.changed.append(directory)
         return self._list(directory, local, before, scan_start)
 
     def _is_other_mount(self, status: os.stat_result) -> bool:

@@ -63,6 +63,9 @@ class ObserverWatcher(FileSystemEventHandler):
         """True while the root is not there."""
         return not os.path.isdir(self._root)
 
+    def attend(self, directories: list[bytes]) -> None:
+        """Nothing to choose: everything is watched."""
+
     def health(self) -> dict[str, Any]:
         """The source's part of the health report; watchdog does not tell what it watches."""
         return {"watching": self.alive, "ready": self.ready.is_set(), "root_lost": self.root_lost, "last_error": self.last_error}

@@ -15,16 +15,18 @@ from typing import Any
 
 import msgspec
 
-from agent_runner import clock, mapping
+from agent_runner import clock, log, mapping
 from agent_runner.sources.fs import frames, rows
 from fustor_schema.wire import Event, FsRow
 
 QUEUED_FRAMES = 6
 BUFFER_BYTES = 1 << 20
+STOP_SECONDS = 1.0
 TASK_DIRECTORIES = 64
 TASK_ENTRIES = 20_000
 # while there is too little to do for everybody, what is found is given back soon
 SHARED_ENTRIES = 1_000
+_log = log.get("scanner")
 _decoder = msgspec.msgpack.Decoder(frames.Listed)
 
 
@@ -110,8 +112,10 @@ class _ListerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         # a process inside a dead mount cannot be reaped before the kernel lets go of it: do not wait for that
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 1.0)
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            _log.error("a listing process does not end: it hangs in the storage", pid=self._process.pid)
 
 
 class Scanner:

@@ -63,6 +63,11 @@ class FsSource:
         """False when the watching thread ended by itself."""
         return self._watcher is not None and self._watcher.alive
 
+    def attend(self, directories: list[bytes]) -> None:
+        """Watches these instead of others that are quiet, when not all can be watched."""
+        if self._watcher is not None:
+            self._watcher.attend(directories)
+
     def health(self) -> dict[str, Any]:
         """Watches used and allowed, coverage, gaps by reason."""
         return {"watching": False} if self._watcher is None else self._watcher.health()

@@ -7,6 +7,7 @@ goes out as a `gap`. Started and stopped by FsSource.
 import contextlib
 import errno
 import os
+import queue
 import stat
 import threading
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class Watcher:
         self._resync_at: int | None = None
         self._resync_wait = FIRST_RESYNC_MS
         self._root_checked = 0
+        self._attended: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.ready = threading.Event()
@@ -96,6 +98,10 @@ class Watcher:
         finally:
             self.watching.close()
 
+    def attend(self, directories: list[bytes]) -> None:
+        """Directories that changed without being seen. From any thread; the next turn takes them."""
+        self._attended.put(directories)
+
     @property
     def alive(self) -> bool:
         """False once the thread ended."""
@@ -127,6 +133,8 @@ class Watcher:
         self._report_due_writes()
         self._check_root()
         self._resync_when_due()
+        while not self._attended.empty():
+            self.watching.promote(self._attended.get())
         self._flush()
 
     def _emit(self, event: Event) -> None:

@@ -7,7 +7,7 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from agent_runner import log
 from agent_runner.problems import SourceProblem
@@ -21,6 +21,7 @@ from fustor_schema.wire import Event, FsRow
 # never take the whole of the user's watches: other programs of this user need some
 RESERVED_WATCHES = 1_024
 UNWATCHED_NAMED = 100
+PROMOTED_SHARE = 10
 
 
 class Watching:
@@ -108,13 +109,19 @@ class Watching:
         hot = {id(node) for _, _, node in wanted}
         for node in [node for node in self.tree.by_wd.values() if node is not self.tree.root and id(node) not in hot]:
             self._unwatch(node)
+        # in this order, so that the coldest is the first to be given up
         for _, _, node in reversed(wanted):
             if node.wd is None:
                 self._watch(node)
+            else:
+                self.tree.touch(node.wd)
         self._report_unwatched()
 
     def _by_change(self) -> Iterator[tuple[float, int, Node]]:
-        for number, node in enumerate(self.tree.root.below()):
+        return self._with_change(self.tree.root.below())
+
+    def _with_change(self, nodes: Iterable[Node]) -> Iterator[tuple[float, int, Node]]:
+        for number, node in enumerate(nodes):
             if node is not self.tree.root:
                 try:
                     yield os.lstat(rows.local(self._root, node.path())).st_mtime, number, node
@@ -127,6 +134,18 @@ class Watching:
         scopes = [rows.key_of(node.path()) for node in cold] if len(cold) <= UNWATCHED_NAMED else ["/"]
         for scope in scopes:
             self._gap(scope, "watch_limit")
+
+    def promote(self, directories: list[bytes]) -> None:
+        """Watches directories that changed unseen, the latest first, in place of those that were quiet longest: at most a tenth of
+        the watches at a time, so that no audit of a busy tree turns all of them over."""
+        unseen = [node for path in directories if (node := self.tree.find(path)) is not None and node.wd is None]
+        latest = heapq.nlargest(max(1, self.limit // PROMOTED_SHARE), self._with_change(unseen))
+        for _, _, node in reversed(latest):
+            if self._watch(node):
+                # what happened since the audit listed it
+                self._list(node)
+        if latest:
+            self._log.info("directories watched instead of quiet ones", count=len(latest), directories=self.tree.directories)
 
     def _watch(self, node: Node) -> bool:
         """Places one watch. Returns False when the directory is gone, elsewhere, or may not be read (then it is a gap)."""
