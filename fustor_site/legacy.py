@@ -1,6 +1,6 @@
 """The old paths `/api/v1/ingest/…`: they answer like `/api/v1/pipe/…` until the sunset, and say so on every answer.
 
-FUSTOR_LEGACY_PATHS=false switches them off. Who still calls them is counted (System page, `/api/v1/manage/legacy-use`).
+The setting `legacy_paths` switches them off. Who still calls them is counted (System page, `/api/v1/manage/legacy-use`).
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from django.utils.http import http_date
 
 from apps.pipes.addresses import client_address
 from apps.pipes.legacy_use import counter
+from apps.runtime import server_settings
 from apps.runtime.lanes import Lane, run
 
 log = structlog.get_logger(__name__)
@@ -36,15 +37,15 @@ def legacy_paths(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRe
     """Answer old paths like the new ones, with Deprecation and Sunset headers."""
 
     async def later(request: HttpRequest) -> HttpResponseBase:
-        if not _is_old(request):
+        # in a thread: settings, clock and table ask the database
+        if not _is_old(request) or not await run(Lane.CONTROL, _are_on):
             response: HttpResponseBase = await get_response(request)
             return response
-        # in a thread: the clock and the table may ask the database
         await run(Lane.CONTROL, _count, *_move(request))
         return _marked(await get_response(request))
 
     def now(request: HttpRequest) -> HttpResponseBase:
-        if not _is_old(request):
+        if not _is_old(request) or not _are_on():
             response: HttpResponseBase = get_response(request)
             return response
         _count(*_move(request))
@@ -53,9 +54,16 @@ def legacy_paths(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRe
     return later if iscoroutinefunction(get_response) else now
 
 
+def _are_on() -> bool:
+    try:
+        return server_settings.switched_on("legacy_paths")
+    except DatabaseError:  # the call itself will say what is the matter
+        return bool(settings.FUSTOR_LEGACY_PATHS)
+
+
 def _is_old(request: HttpRequest) -> bool:
     path = request.path_info
-    return bool(settings.FUSTOR_LEGACY_PATHS) and (path == OLD or path.startswith(f"{OLD}/"))
+    return path == OLD or path.startswith(f"{OLD}/")
 
 
 def _move(request: HttpRequest) -> tuple[str, str]:

@@ -13,11 +13,11 @@ from django.db import transaction
 
 from apps.pipes import audit
 from apps.pipes.config import service
-from apps.pipes.config.document import KINDS, Document, from_plain, to_plain
+from apps.pipes.config.document import KINDS, SETTINGS, Document, from_plain, to_plain
 from apps.pipes.config.effect import Effect, effect_of
 from apps.pipes.config.export import export_text
 from apps.pipes.config.history import document_at
-from apps.pipes.config.plan import Plan
+from apps.pipes.config.plan import SERVER, Plan
 from apps.pipes.config.render import render
 from apps.pipes.config.three_way import Collision, Merged, Side, merge_documents
 from apps.pipes.models import ApiKey, Draft, Revision
@@ -113,6 +113,8 @@ def revise(author: str, change: Callable[[Document], Document]) -> Draft:
 def take_back(author: str, kind: str, ident: str) -> Draft:
     """Take the edit of one object out of the draft: it becomes what it was at the draft's base."""
     draft = _locked(author)
+    if (kind, ident) == (SETTINGS, SERVER):
+        return save(author, msgspec.structs.replace(document_in(draft), settings=_base_document(draft).settings), draft.base)
     if kind not in KINDS:
         raise NotFound(f"There is no kind of object {kind!r}.", fix=f"Kinds are {', '.join(KINDS)}.")
     before = to_plain(_base_document(draft))[kind].get(ident)
@@ -181,7 +183,8 @@ def edits_in(draft: Draft) -> int:
     """How many objects the draft changes, compared with its base."""
     before, after = to_plain(_base_document(draft)), draft.document
     named = ((kind, ident) for kind in KINDS for ident in before[kind].keys() | after.get(kind, {}).keys())
-    return sum(before[kind].get(ident) != after.get(kind, {}).get(ident) for kind, ident in named)
+    objects: int = sum(before[kind].get(ident) != after.get(kind, {}).get(ident) for kind, ident in named)
+    return objects + int((before[SETTINGS] or {}) != (after.get(SETTINGS) or {}))
 
 
 def _locked(author: str) -> Draft:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import redis
 import structlog
-from django.conf import settings
 from django.core.cache import cache
 
-from apps.runtime import clock
+from apps.runtime import clock, server_settings
 from apps.runtime.problems import Busy
 
 log = structlog.get_logger(__name__)
@@ -45,7 +44,7 @@ class Failures:
         window = int(now // WINDOW_SECONDS)
         self._make_room(now)
         for subject in _subjects(address, secret):
-            if self._count(f"auth-failures:{window}:{subject}") >= settings.FUSTOR_AUTH_FAILURES_PER_MINUTE:
+            if self._count(f"auth-failures:{window}:{subject}") >= server_settings.number("auth_failures_per_minute"):
                 self.refused_until[subject] = float((window + 1) * WINDOW_SECONDS)
 
     def forget(self) -> None:

@@ -15,13 +15,14 @@ from apps.pipes import audit, keys
 from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.config.document import KINDS, AgentDoc, Document, Entry, from_plain, to_plain
-from apps.pipes.config.faults import Fault, as_problem
+from apps.pipes.config.faults import Fault, as_problem, refuse
 from apps.pipes.config.places import Place, without
 from apps.pipes.config.plan import Plan
 from apps.pipes.config.render import render
 from apps.pipes.models import ApiKey, Pipe, Revision
 from apps.runtime import clock, hints
 from apps.runtime.problems import Conflict, Invalid, NotFound
+from apps.runtime.server_settings import ServerSettings
 from apps.runtime.shape import misfits, reason_and_place
 
 LONGEST_OVERLAP_SECONDS = 30 * 86400
@@ -69,6 +70,19 @@ def switch_agent_pipes(pipes: Collection[tuple[str, str]], *, enabled: bool, aut
             switched = structs.replace(entry.pipes[ident], disabled=not enabled)
             changed[agent] = structs.replace(entry, pipes={**entry.pipes, ident: switched})
     return service.change(service.Wanted(Document(agents=changed)), author)
+
+
+def put_settings(fields: dict[str, Any], author: service.Author, *, expected: int | None = None) -> Outcome:
+    """Make the settings of the server what `fields` say; those left out are as the environment says. Raises Invalid, Conflict."""
+    return service.change(service.Wanted(Document(settings=settings_with(fields))), author, expected=expected)
+
+
+def settings_with(fields: dict[str, Any]) -> ServerSettings:
+    """Typed settings. Raises Invalid with every faulty field."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    fix = f"Settings are {', '.join(ServerSettings.__struct_fields__)}."
+    refuse(Fault(f"settings.{place}" if place else "settings", reason, fix) for place, reason in misfits(said, ServerSettings))
+    return from_plain(said, ServerSettings)
 
 
 def get_object(kind: str, ident: str) -> Entry:

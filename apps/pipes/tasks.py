@@ -1,11 +1,11 @@
 """Timed work of what is configured. The beat schedule is put together in the settings."""
 
 from celery import shared_task
-from django.conf import settings
 
 from apps.pipes import audit_retention, logins, usage
 from apps.pipes.audit import Actor
 from apps.pipes.rollouts import service as rollouts
+from apps.runtime import server_settings
 
 
 @shared_task(name="pipes.write_down_key_use")
@@ -28,6 +28,6 @@ def tidy_logins() -> None:
 
 @shared_task(name="pipes.prune_audit")
 def prune_audit() -> None:
-    """Drop entries of the audit log older than FUSTOR_AUDIT_DAYS, when that is set."""
-    if settings.FUSTOR_AUDIT_DAYS:
-        audit_retention.prune(Actor("retention"), settings.FUSTOR_AUDIT_DAYS)
+    """Drop entries of the audit log older than the setting `audit_log_days`; 0 keeps them for ever."""
+    if days := server_settings.number("audit_log_days"):
+        audit_retention.prune(Actor("retention"), days)

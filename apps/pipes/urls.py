@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from apps.pipes.pages import account, audit, bulk, configuration, drafts, enrol, factors, keys, lists, objects, rollouts, users
+from apps.pipes.pages import (
+    account,
+    audit,
+    bulk,
+    configuration,
+    drafts,
+    enrol,
+    factors,
+    keys,
+    lists,
+    objects,
+    rollouts,
+    settings,
+    users,
+)
 
 urlpatterns = [
     path("confirm/", account.confirm, name="confirm"),
@@ -44,6 +58,8 @@ urlpatterns = [
     path("agents/tokens/<int:token_id>/revoke/", enrol.revoke_token, name="revoke_token"),
     path("configuration/", configuration.edit, name="configuration"),
     path("configuration/export/", configuration.export, name="export_configuration"),
+    path("configuration/settings/", settings.settings, name="settings"),
+    path("configuration/settings/change/", settings.change, name="change_settings"),
     path("configuration/new/<str:kind>/", objects.create, name="new_object"),
     path("configuration/<str:kind>/<str:ident>/", objects.show, name="object"),
     path("configuration/<str:kind>/<str:ident>/edit/", objects.edit, name="edit_object"),

@@ -1,4 +1,4 @@
-"""The time base: what makes server time steady across processes and restarts (R44)."""
+"""The time base, which makes server time steady across processes and restarts (R44), and the settings of the server."""
 
 from django.db import models
 
@@ -15,3 +15,15 @@ class TimeBase(models.Model):
 
     def __str__(self) -> str:
         return self.boot_id
+
+
+class KeptSettings(models.Model):
+    """The section `settings` of the configuration as it is in force: one row. Read and written by apps.runtime.server_settings."""
+
+    ONLY = 1
+
+    values = models.JSONField(default=dict)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return "settings of the server"

@@ -6,13 +6,13 @@ Called by the periodic tasks of `tasks`; every function takes the server time in
 from django.db import transaction
 from django.db.models import Count, Min
 
+from apps.runtime import server_settings
 from apps.views import blind_spots
 from apps.views.context import DOUBT
 from apps.views.models import Audit, BlindSpot, ChangeBatch, Gap, Refusal, Suspect, Tombstone, Tree
 
-FEED_KEPT_SECONDS = 7 * 86_400
+DAY_SECONDS = 86_400
 FEED_KEPT_BATCHES = 200_000
-HISTORY_KEPT_SECONDS = 30 * 86_400
 REFUSALS_KEPT = 10_000
 _EXPIRED_AT_ONCE = 2_000
 
@@ -58,11 +58,13 @@ def _horizon(tree: Tree, now: float) -> int:
 
 def trim(now: float) -> int:
     """Keep feed, refusals, closed gaps and blind spots, and old audits bounded. Who reads a trimmed feed is told `reset`."""
-    at, old = int((now - FEED_KEPT_SECONDS) * 1000), int((now - HISTORY_KEPT_SECONDS) * 1000)
+    feed = now - server_settings.number("feed_days") * DAY_SECONDS
+    evidence = now - server_settings.number("evidence_days") * DAY_SECONDS
+    at, old = int(feed * 1000), int(evidence * 1000)
     trimmed = ChangeBatch.objects.filter(at__lt=at).delete()[0]
     trimmed += Refusal.objects.filter(at__lt=at).delete()[0]
     trimmed += Gap.objects.filter(closed_at__lt=old).delete()[0]
-    trimmed += BlindSpot.objects.filter(closed_at__lt=now - HISTORY_KEPT_SECONDS).delete()[0]
+    trimmed += BlindSpot.objects.filter(closed_at__lt=evidence).delete()[0]
     trimmed += Audit.objects.filter(finished_at__lt=old).exclude(state=Audit.State.HELD).delete()[0]
     trimmed += _trim_crowded(now)
     return trimmed

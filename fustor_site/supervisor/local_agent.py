@@ -97,9 +97,8 @@ def _missing(current: Document, name: str, directory: Path, url: str) -> Documen
     sender = structs.replace(current.senders.get(AGENT, SenderDoc()), uri=url)
     agent = current.agents.get(AGENT, AgentDoc(name="This machine"))
     agent_pipe = agent.pipes.get(name, AgentPipeDoc(source=name, sender=AGENT, pipe=name))
-    return Document(
-        **sections, senders={AGENT: sender}, agents={AGENT: structs.replace(agent, pipes=agent.pipes | {name: agent_pipe})}
-    )
+    agents = {AGENT: structs.replace(agent, pipes=agent.pipes | {name: agent_pipe})}
+    return structs.replace(Document(), **sections, senders={AGENT: sender}, agents=agents)
 
 
 def _without(wanted: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def _site(url: str) -> Site:
         *(f"/changes/{number}/" for number in _govern()),
         f"/changes/{_roll_out()}/rollout/",
         "/changes/draft/",
+        "/configuration/settings/",
         "/changes/drafts/anna/",
         "/audit/",
         "/profile/",

@@ -9,6 +9,7 @@ from django.db.models import Model, ProtectedError
 
 from apps.pipes import keys
 from apps.pipes.config.document import (
+    SETTINGS,
     AgentDoc,
     AgentPipeDoc,
     Document,
@@ -22,7 +23,9 @@ from apps.pipes.config.plan import Action, Plan, Step
 from apps.pipes.drivers import view_drivers
 from apps.pipes.hashing import Fingerprint
 from apps.pipes.models import UNSET, Agent, AgentPipe, ApiKey, KeyKind, Pipe, Receiver, Sender, Source
+from apps.runtime import server_settings
 from apps.runtime.problems import Conflict
+from apps.runtime.server_settings import ServerSettings
 from apps.views.drivers import ViewSettings
 from apps.views.models import View, ViewDriver
 from apps.views.services import drop_view_trees, keep_members
@@ -40,6 +43,9 @@ MODELS: dict[str, type[Any]] = {
 def apply(plan: Plan, secrets: dict[str, Fingerprint]) -> None:
     """Make the tables say what the plan's result says. `secrets`: fingerprints of keys that came with the document."""
     for step in plan.of(Action.CREATE, Action.UPDATE):
+        if step.kind == SETTINGS:
+            server_settings.store(plan.result.settings or ServerSettings())
+            continue
         WRITERS[step.kind](step.ident, plan.result.section(step.kind)[step.ident])
     _write_keys(plan.result, secrets)
     for step in reversed(plan.of(Action.DELETE)):

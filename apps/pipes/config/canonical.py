@@ -7,6 +7,7 @@ import msgspec
 from apps.pipes.config.document import AgentDoc, Document, PipeDoc, ReceiverDoc, ViewDoc
 from apps.pipes.drivers import receiver_drivers, view_drivers
 from apps.runtime.drivers import Driver
+from apps.runtime.server_settings import ServerSettings
 
 E = TypeVar("E", ReceiverDoc, ViewDoc)
 
@@ -21,6 +22,7 @@ def canonical(document: Document) -> Document:
         sources=dict(sorted(document.sources.items())),
         senders=dict(sorted(document.senders.items())),
         agents={ident: _agent(entry) for ident, entry in sorted(document.agents.items())},
+        settings=document.settings or ServerSettings(),
     )
 
 

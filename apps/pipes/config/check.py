@@ -6,8 +6,11 @@ from apps.pipes.config.document import Document, ReceiverDoc, SenderDoc, SourceD
 from apps.pipes.config.faults import Fault
 from apps.pipes.drivers import receiver_drivers, sender_drivers, source_drivers, view_drivers
 from apps.runtime.drivers import Driver
+from apps.runtime.server_settings import ServerSettings
 from apps.runtime.shape import misfits
 from fustor_schema.settings import AgentPipeSettings
+
+SHORTEST_AUDIT_DAYS = 30
 
 
 def faults_of(document: Document) -> list[Fault]:
@@ -20,6 +23,7 @@ def faults_of(document: Document) -> list[Fault]:
         *_key_faults(document),
         *_pipe_faults(document),
         *_agent_faults(document),
+        *_settings_faults(document.settings or ServerSettings()),
     ]
 
 
@@ -93,6 +97,15 @@ def _agent_faults(document: Document) -> Iterator[Fault]:
                 yield Fault(f"{where}.pipe", f"There is no pipe {pipe.pipe!r}.", _known(document.pipes))
             for place, reason in misfits(pipe.settings, AgentPipeSettings, strangers=True):
                 yield Fault(f"{where}.settings.{place}", reason)
+
+
+def _settings_faults(settings: ServerSettings) -> Iterator[Fault]:
+    least, most, kept = settings.session_timeout_least, settings.session_timeout_most, settings.audit_log_days
+    if least is not None and most is not None and least > most:
+        yield Fault("settings.session_timeout_least", f"It is longer than the longest, {most} s.", "Make it shorter.")
+    if kept is not None and 0 < kept < SHORTEST_AUDIT_DAYS:
+        fix = f"Write 0 for ever, or {SHORTEST_AUDIT_DAYS} and more."
+        yield Fault("settings.audit_log_days", f"The audit log is kept for {SHORTEST_AUDIT_DAYS} days at least.", fix)
 
 
 def _known(objects: Mapping[str, object]) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from apps.runtime.server_settings import ServerSettings
+
 Name = Annotated[str, Meta(max_length=200, title="Name", description="For people. May be changed at any time.")]
 Disabled = Annotated[bool, Meta(title="Switched off", description="Kept as it is, but does nothing.")]
 Ident = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -135,6 +137,8 @@ class AgentDoc(Struct, frozen=True, forbid_unknown_fields=True):
 
 Entry = ReceiverDoc | ViewDoc | PipeDoc | SourceDoc | SenderDoc | AgentDoc
 
+SETTINGS = "settings"  # the one section that is no collection of objects
+
 # in the order in which objects can be made: what is referred to comes first
 KINDS: dict[str, type[Entry]] = {
     "receivers": ReceiverDoc,
@@ -147,7 +151,7 @@ KINDS: dict[str, type[Entry]] = {
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that is configured."""
+    """Everything that is configured. `settings` absent: they stay as they are (and as the environment says in a replacement)."""
 
     receivers: dict[Ident, ReceiverDoc] = {}
     views: dict[Ident, ViewDoc] = {}
@@ -155,6 +159,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[Ident, SourceDoc] = {}
     senders: dict[Ident, SenderDoc] = {}
     agents: dict[Ident, AgentDoc] = {}
+    settings: ServerSettings | None = None
 
     def section(self, kind: str) -> dict[str, Any]:
         """The objects of one kind by id."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.pipes.config import yaml_text
-from apps.pipes.config.document import Document, to_plain
+from apps.pipes.config.document import SETTINGS, Document, to_plain
 from apps.pipes.config.render import render
 
 # worth a line even when empty or off
@@ -16,11 +16,13 @@ def export_text(document: Document | None = None) -> str:
 
 
 def _without_blanks(plain: dict[str, Any]) -> dict[str, Any]:
-    """Fields that say nothing (no name, no labels, not disabled) are left out, sections and `api_keys` stay."""
+    """Fields that say nothing (no name, no labels, not disabled) are left out, sections, `api_keys` and set settings stay."""
     sections: dict[str, Any] = {}
     for kind, objects in plain.items():
+        if kind == SETTINGS:
+            continue
         sections[kind] = {ident: _object(fields) for ident, fields in objects.items()}
-    return sections
+    return sections | ({SETTINGS: plain[SETTINGS]} if plain.get(SETTINGS) else {})
 
 
 def _object(fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.pipes.config.document import KINDS
+from apps.pipes.config.document import KINDS, SETTINGS
 from apps.pipes.config.faults import Fault, Notice
 from apps.pipes.drivers import receiver_drivers, view_drivers
+from apps.runtime.server_settings import ServerSettings
 
 Plain = dict[str, Any]
 
@@ -53,11 +54,21 @@ def normalise(raw: Plain, where: str, notes: Notes) -> Plain:
         if name in KINDS:
             for ident, fields in _objects(objects, f"{where}: {name}", notes):
                 _place(sections, name, ident, fields, agent_id, notes)
+        elif name == SETTINGS:
+            sections[SETTINGS] = _settings(objects, where, notes)
         elif name in PROCESS_SECTIONS:
             notes.notice(f"{where}: {name}", "not read: it configured the old processes, not what they serve.")
         elif name != "agent_id":
-            notes.notice(f"{where}: {name}", f"no such section here, ignored. Sections are {', '.join(KINDS)}.")
+            notes.notice(f"{where}: {name}", f"no such section here, ignored. Sections are {', '.join((*KINDS, SETTINGS))}.")
     return sections
+
+
+def _settings(fields: Any, where: str, notes: Notes) -> Plain:
+    if fields is None or isinstance(fields, dict):
+        known = {str(name): value for name, value in (fields or {}).items() if value is not None}
+        return _only(frozenset(ServerSettings.__struct_fields__), SETTINGS, known, notes)
+    notes.fault(f"{where}: {SETTINGS}", "This section must map settings to values.", "Write `name: value` below it.")
+    return {}
 
 
 def _objects(objects: Any, where: str, notes: Notes) -> Iterator[tuple[str, Plain]]:

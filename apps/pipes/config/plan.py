@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from apps.pipes.config.document import KINDS, Document, Entry, KeyEntry, ReceiverDoc, ViewDoc, to_plain
+from apps.pipes.config.document import KINDS, SETTINGS, Document, Entry, KeyEntry, ReceiverDoc, ViewDoc, to_plain
 from apps.pipes.config.faults import Notice
+from apps.runtime.server_settings import ServerSettings
 
 E = TypeVar("E", ReceiverDoc, ViewDoc)
+SERVER = "server"  # what the settings are settings of, where a step names an object
 
 
 class Action(StrEnum):
@@ -75,7 +77,7 @@ class Plan:
 def merge(current: Document, wanted: Document, *, replace: bool, kept_refs: frozenset[str]) -> Document:
     """The document that results from `wanted` on top of `current`. `kept_refs`: keys that only a replacement removes."""
     kept = frozenset() if replace else kept_refs
-    sections = {}
+    sections: dict[str, Any] = {SETTINGS: wanted.settings if wanted.settings is not None or replace else current.settings}
     for kind in KINDS:
         before = current.section(kind)
         named = {ident: _with_keys(before.get(ident), entry, kept) for ident, entry in wanted.section(kind).items()}
@@ -89,7 +91,15 @@ def compare(current: Document, result: Document) -> Plan:
     for kind in KINDS:
         before, after = current.section(kind), result.section(kind)
         steps += [_step(kind, ident, before.get(ident), after.get(ident)) for ident in sorted(before.keys() | after.keys())]
-    return Plan(tuple(steps), result)
+    return Plan((*steps, *_settings_step(current, result)), result)
+
+
+def _settings_step(current: Document, result: Document) -> list[Step]:
+    """The step of the server's settings: there when they change, for they are always there."""
+    before, after = (to_plain(document.settings or ServerSettings()) for document in (current, result))
+    names = [name for name in ServerSettings.__struct_fields__ if before.get(name) != after.get(name)]
+    changes = tuple(Change(name, before.get(name), after.get(name)) for name in names)
+    return [Step(SETTINGS, SERVER, Action.UPDATE, changes)] if changes else []
 
 
 def listed_refs(document: Document) -> frozenset[str]:

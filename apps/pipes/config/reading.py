@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from apps.pipes.config import yaml_text
-from apps.pipes.config.document import KINDS, Document, from_plain
+from apps.pipes.config.document import KINDS, SETTINGS, Document, from_plain
 from apps.pipes.config.faults import Notice, refuse
 from apps.pipes.config.legacy import Legacy
 from apps.pipes.config.normalise import Notes, Plain, normalise
 from apps.pipes.config.secrets import Secrets
 from apps.pipes.hashing import Fingerprint
+from apps.runtime.server_settings import ServerSettings
 from apps.runtime.shape import reason_and_place
 
 
@@ -53,7 +54,11 @@ def read(
 
 
 def _merge(sections: Plain, more: Plain, where: str, notes: Notes) -> None:
+    if SETTINGS in more:
+        sections[SETTINGS] = {**sections.get(SETTINGS, {}), **more[SETTINGS]}
     for kind, objects in more.items():
+        if kind == SETTINGS:
+            continue
         for ident, fields in objects.items():
             present = sections[kind].get(ident)
             if present is None:
@@ -67,7 +72,9 @@ def _merge(sections: Plain, more: Plain, where: str, notes: Notes) -> None:
 
 
 def _typed(sections: Plain, notes: Notes) -> Document:
-    typed = {kind: _typed_section(kind, objects, notes) for kind, objects in sections.items()}
+    typed = {kind: _typed_section(kind, sections[kind], notes) for kind in KINDS}
+    if SETTINGS in sections:
+        typed |= {SETTINGS: _typed_settings(sections[SETTINGS], notes)}
     if notes.faults:
         return Document()
     try:
@@ -77,6 +84,15 @@ def _typed(sections: Plain, notes: Notes) -> Document:
         reason, place = reason_and_place(error)
         notes.fault(place or "configuration", reason, "Ids are letters, digits, `_`, `-` and `.`.")
         return Document()
+
+
+def _typed_settings(fields: Plain, notes: Notes) -> Plain:
+    try:
+        return msgspec.structs.asdict(from_plain(fields, ServerSettings))
+    except msgspec.ValidationError as error:
+        reason, place = reason_and_place(error)
+        notes.fault(f"{SETTINGS}.{place}" if place else SETTINGS, reason, "See the Settings page for what each may be.")
+        return {}
 
 
 def _typed_section(kind: str, objects: dict[str, Any], notes: Notes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from apps.pipes.config.document import (
 )
 from apps.pipes.drivers import view_drivers
 from apps.pipes.models import Agent, AgentPipe, ApiKey, KeyKind, Pipe, Receiver, Sender, Source
+from apps.runtime import server_settings
 from apps.views.drivers import ViewSettings
 from apps.views.models import View
 
@@ -32,6 +33,7 @@ def render() -> Document:
         sources={row.slug: _source(row) for row in Source.objects.order_by("slug")},
         senders={row.slug: _sender(row) for row in Sender.objects.order_by("slug")},
         agents={row.slug: _agent(row) for row in _agents() if is_configured(row)},
+        settings=server_settings.stored(),
     )
 
 

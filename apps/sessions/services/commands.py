@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from apps.pipes.models import Agent
-from apps.runtime import hints
+from apps.runtime import hints, server_settings
 from apps.runtime.clock import now_datetime
 from apps.runtime.problems import Busy, Conflict, Invalid
 from apps.sessions.models import Command, Job, Session
@@ -19,7 +19,6 @@ from apps.sessions.services.glance import parsed_id
 from fustor_schema.sources import PROTOCOL_V3
 
 OPEN = (Job.State.QUEUED, Job.State.LEASED)
-LIFE = timedelta(minutes=10)
 MOST_OPEN_PER_SESSION = 100
 LEASE_SECONDS = (1.0, 5.0)
 # an old agent acknowledges nothing: after this many deliveries a command that has no job counts as taken
@@ -59,7 +58,7 @@ def send(session: Session, type_: str, parameters: dict[str, Any], *, actor: str
         )
     moment = now_datetime()
     command = Command.objects.create(
-        session=session, job=job, type=type_, parameters=parameters, actor=actor, created_at=moment, deadline=moment + LIFE
+        session=session, job=job, type=type_, parameters=parameters, actor=actor, created_at=moment, deadline=moment + _life()
     )
     _hint(session)
     return command
@@ -75,14 +74,18 @@ def reload_agents(agents: Collection[str]) -> int:
     told_already = Command.objects.filter(type="reload_config", state=Job.State.QUEUED, session__in=live)
     told = set(told_already.values_list("session__agent_name", flat=True))
     by_agent = {session.agent_name: session for session in live if session.agent_name not in told}
-    moment = now_datetime()
+    moment, life = now_datetime(), _life()
     Command.objects.bulk_create(
-        Command(session=session, type="reload_config", actor="configuration", created_at=moment, deadline=moment + LIFE)
+        Command(session=session, type="reload_config", actor="configuration", created_at=moment, deadline=moment + life)
         for session in by_agent.values()
     )
     for session in by_agent.values():
         _hint(session)
     return len(by_agent | dict.fromkeys(told))
+
+
+def _life() -> timedelta:
+    return timedelta(seconds=server_settings.number("command_seconds"))
 
 
 def _check_sendable(session: Session, type_: str) -> None:

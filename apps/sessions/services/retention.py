@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db.models import QuerySet
 
+from apps.runtime import server_settings
 from apps.runtime.clock import now_datetime
 from apps.sessions.models import Command, Job, LeadershipChange, ReceivedBatch, Session, StateChange
 from apps.sessions.services.ingest import REPETITION_WINDOW
@@ -18,8 +18,8 @@ def forget_received() -> int:
 
 
 def forget_history() -> int:
-    """Drop history that is older than `FUSTOR_HISTORY_DAYS`, some rows at a time so that no writer waits long; how many rows."""
-    before = now_datetime() - timedelta(days=settings.FUSTOR_HISTORY_DAYS)
+    """Drop history that is older than the setting `history_days`, some rows at a time, so no writer waits long; how many rows."""
+    before = now_datetime() - timedelta(days=server_settings.number("history_days"))
     return sum(
         _delete(old)
         for old in (

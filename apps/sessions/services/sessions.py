@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Q, QuerySet
 
 from apps.pipes.models import AgentPipe, Pipe
 from apps.pipes.principals import KeyPrincipal
-from apps.runtime import hints
+from apps.runtime import hints, server_settings
 from apps.runtime.clock import now, now_datetime, now_ms
 from apps.runtime.problems import Conflict, Forbidden, NotFound, Problem, SessionObsolete
 from apps.sessions import offsets
@@ -117,8 +116,7 @@ def _created(principal: KeyPrincipal, pipe: Pipe, wish: Wish, received_ms: int) 
 
 def granted_timeout(wished: int | None, of_pipe: int) -> int:
     """Seconds: the longer of the two, within the server's bounds (R26)."""
-    shortest: int = settings.FUSTOR_SESSION_TIMEOUT_MIN
-    longest: int = settings.FUSTOR_SESSION_TIMEOUT_MAX
+    shortest, longest = server_settings.number("session_timeout_least"), server_settings.number("session_timeout_most")
     return min(max(wished or 0, of_pipe, shortest), longest)
 
 
