@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.db import transaction
 
 from apps.pipes import drafts
 from apps.pipes.config import service
@@ -22,7 +23,6 @@ from apps.pipes.models import Draft, Revision
 from apps.pipes.services import document_with
 from apps.runtime.problems import Conflict, NotFound
 
-TRIES = 5
 LOOKED_BACK = 50
 Outcome = tuple[Plan, Revision | None]
 
@@ -56,23 +56,18 @@ class Overtaken(Conflict):
         )
 
 
+@transaction.atomic
 def save(edit: Edit, author: service.Author) -> Outcome:
     """Make the object what was written, as one revision. Raises Overtaken, Conflict (a new object whose id is taken), Invalid.
 
     Changes of other objects since the form was made do not matter here: the whole configuration is checked anyway.
     """
-    for attempt in range(TRIES):
-        newest, document = service.latest_number(), render()
-        _check_unchanged(edit, fields_at(document, edit.place), newest)
-        kind, ident = edit.place.owner
-        wanted = service.Wanted(document_with(kind, ident, owner_fields(document, edit.place, edit.mine)))
-        try:
-            return service.change(wanted, author, expected=newest)
-        except Conflict as problem:
-            # somebody was quicker between the look and the change: look again
-            if problem.code != "stale_revision" or attempt == TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+    service.serialise()
+    newest, document = service.latest_number(), render()
+    _check_unchanged(edit, fields_at(document, edit.place), newest)
+    kind, ident = edit.place.owner
+    wanted = service.Wanted(document_with(kind, ident, owner_fields(document, edit.place, edit.mine)))
+    return service.change(wanted, author)
 
 
 def add_to_draft(edit: Edit, author: str) -> Draft:
@@ -110,8 +105,10 @@ def plan_delete(place: Place) -> Plan:
     return service.preview(service.Wanted(_document_without(place), replace=True))
 
 
+@transaction.atomic
 def delete(place: Place, author: service.Author, *, expected: int | None = None) -> Outcome:
     """Delete an object. Raises NotFound, Invalid when something still refers to it, Conflict when `expected` is not the newest."""
+    service.serialise()
     return service.change(service.Wanted(_document_without(place), replace=True), author, expected=expected)
 
 

@@ -34,14 +34,18 @@ def put_object(kind: str, ident: str, fields: dict[str, Any], author: service.Au
     return service.change(service.Wanted(document_with(kind, ident, fields)), author, expected=expected)
 
 
+@transaction.atomic
 def edit_object(kind: str, ident: str, changes: dict[str, Any], author: service.Author, *, expected: int | None = None) -> Outcome:
     """Change some fields of an object that exists. Raises NotFound, Invalid, Conflict."""
+    service.serialise()
     present = to_plain(get_object(kind, ident))
     return put_object(kind, ident, {**present, **changes}, author, expected=expected)
 
 
+@transaction.atomic
 def delete_object(kind: str, ident: str, author: service.Author, *, expected: int | None = None) -> Outcome:
     """Delete an object. Invalid when something still refers to it, Conflict when it holds what must not be lost."""
+    service.serialise()
     get_object(kind, ident)
     wanted = service.Wanted(without(render(), Place(kind, ident)), replace=True)
     return service.change(wanted, author, expected=expected)

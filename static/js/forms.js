@@ -1,4 +1,4 @@
-// Forms of objects: a field that means something only when another one has a certain value is shown only then.
+// Forms of objects: a field that means something only when another one has a certain value is shown only then; faults get the focus.
 (() => {
   "use strict";
   function valueOf(form, name) {
@@ -14,4 +14,7 @@
   document.addEventListener("change", all);
   document.addEventListener("htmx:load", all);
   all();
+  // who sent a form with a fault goes on where the fault is
+  const faulty = document.querySelector(".has-fault input, .has-fault select, .has-fault textarea");
+  if (faulty) faulty.focus();
 })();

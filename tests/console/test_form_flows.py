@@ -103,6 +103,7 @@ def test_a_pipe_is_made_broken_mended_and_deleted(browser: BrowserContext, orm: 
     page.get_by_label("Audit every").fill("soon")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Not a time.")).to_be_visible()
+    expect(page.get_by_label("Audit every")).to_be_focused()
     check(page)
     page.get_by_label("Audit every").fill("2 h")
     page.get_by_role("button", name="Save").click()
@@ -171,6 +172,13 @@ def test_the_settings_follow_the_driver(browser: BrowserContext) -> None:
     page.get_by_label("Driver").select_option("http")
     expect(page.get_by_label("Compression")).to_have_value("zstd")
     check(page)
+    # a field that means something for one driver only, as a driver of a third party may have it
+    page.evaluate("Object.assign(document.querySelector('#id_uri').closest('.form-row').dataset, {when: 'driver', equals: 'echo'})")
+    page.get_by_label("Name", exact=True).fill("x")
+    page.get_by_label("Name", exact=True).blur()
+    expect(page.get_by_label("Server")).to_be_hidden()
+    page.get_by_label("Driver").select_option("echo")
+    expect(page.get_by_label("Server")).to_be_visible()
     assert complaints == []
 
 

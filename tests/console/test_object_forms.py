@@ -294,6 +294,9 @@ def test_deleting_names_the_consequences_first(admin: Client, lab: None) -> None
     stale = admin.post("/configuration/views/lab/delete/", {"base": service.latest_number() - 1})
     assert stale.status_code == 409
     assert View.objects.exists()
+    again = filled(stale.content.decode().replace("form-card", "object-form", 1))
+    assert admin.post("/configuration/views/lab/delete/", {"base": again["base"]}).status_code == 302
+    assert not View.objects.exists()
 
 
 @pytest.mark.parametrize(("role", "pages", "orders"), [("viewer", 200, 403), ("operator", 200, 403), ("admin", 200, 200)])

@@ -77,7 +77,7 @@ def change(
     """
     if terms is not None:
         terms.check()
-    _serialise()
+    serialise()
     _check_expected(expected)
     plan = preview(wanted)
     fill_in(wanted.secrets)
@@ -96,7 +96,7 @@ def change(
 @transaction.atomic
 def record_revision(author: Author, summary: str) -> Revision | None:
     """Keep the configuration as a new revision after its keys were changed by apps.pipes.services; None when nothing differs."""
-    _serialise()
+    serialise()
     newest = latest()
     if newest is not None and newest.document == to_plain(render()):
         return None
@@ -144,8 +144,11 @@ def _log(plan: Plan, author: Author, revision: Revision) -> None:
         )
 
 
-def _serialise() -> None:
-    """One change at a time. SQLite has one writer anyway (transactions begin IMMEDIATE)."""
+def serialise() -> None:
+    """One change at a time, until the running transaction ends; what is read from here on is what will be changed.
+
+    SQLite has one writer anyway (transactions begin IMMEDIATE).
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

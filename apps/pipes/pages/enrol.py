@@ -36,8 +36,9 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @page(Verb.ENROL)
 def enrol(request: HttpRequest) -> HttpResponse:
-    """`/agents/enrol/`: the form, then the command to paste on the host."""
-    form = TokenForm(request.POST or None)
+    """`/agents/enrol/`: the form (`?pipe=<id>` chooses in advance), then the command to paste on the host."""
+    chosen = Pipe.objects.filter(slug=request.GET.get("pipe", "")).first()
+    form = TokenForm(request.POST or None, initial={"pipe": chosen} if chosen else {})
     context = {"form": form, "tokens": _tokens()}
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data

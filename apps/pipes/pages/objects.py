@@ -103,6 +103,8 @@ def delete(request: HttpRequest, kind: str, ident: str) -> HttpResponse:
             return redirect(KINDS[kind].menu)
         context["effect"] = effect_of(document, edits.plan_delete(place))
     except Problem as problem:
+        if problem.code == "stale_revision":  # what it means may be something else now: show it again
+            context["effect"] = effect_of(document, edits.plan_delete(place))
         return render(request, DELETE, {**context, "problem": problem}, status=problem.status if request.method == "POST" else 200)
     return render(request, DELETE, context)
 
