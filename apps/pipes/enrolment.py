@@ -117,6 +117,7 @@ def ask(token: EnrolmentToken, wish: Ask) -> Enrolment:
 @transaction.atomic
 def approve(actor: Actor, enrolment: Enrolment) -> Agent:
     """Make the host an agent; it fetches its key with its claim. Earlier keys of the same agent are revoked."""
+    service.serialise()
     _decide(enrolment, State.APPROVED, actor)
     present = render().agents.get(enrolment.agent_slug, AgentDoc())
     labels = {**present.labels, **enrolment.token.labels}

@@ -51,6 +51,7 @@ def delete_object(kind: str, ident: str, author: service.Author, *, expected: in
     return service.change(wanted, author, expected=expected)
 
 
+@transaction.atomic
 def switch_objects(kind: str, idents: Collection[str], *, enabled: bool, author: service.Author) -> Outcome:
     """Switch many objects of one kind on or off, as one revision. An agent that is only known from sessions gets an entry.
 
@@ -58,14 +59,17 @@ def switch_objects(kind: str, idents: Collection[str], *, enabled: bool, author:
     """
     if kind not in KINDS:
         raise NotFound(f"There is no kind of object {kind!r}.", fix=f"Kinds are {', '.join(KINDS)}.")
+    service.serialise()
     present = render().section(kind)
     entries = {ident: present.get(ident) or (AgentDoc() if kind == "agents" else None) for ident in idents}
     switched = {ident: structs.replace(entry, disabled=not enabled) for ident, entry in entries.items() if entry}
     return service.change(service.Wanted(structs.replace(Document(), **{kind: switched})), author)
 
 
+@transaction.atomic
 def switch_agent_pipes(pipes: Collection[tuple[str, str]], *, enabled: bool, author: service.Author) -> Outcome:
     """Switch agent pipes, given as (agent, pipe), on or off, as one revision."""
+    service.serialise()
     present = render().agents
     changed: dict[str, AgentDoc] = {}
     for agent, ident in pipes:

@@ -140,8 +140,9 @@ def test_a_program_that_changes_or_deletes_one_object_takes_back_no_change_of_an
 
     orders = [change(name, session_timeout_seconds=77) for name in names]
     orders += [change(name, audit_interval_sec=777) for name in names]
-    orders.insert(4, lambda: services.delete_object("pipes", "gone", BEN))
-    with ThreadPoolExecutor(9) as pool:
+    orders.insert(2, lambda: services.switch_objects("pipes", names, enabled=False, author=BEN))
+    orders.insert(5, lambda: services.delete_object("pipes", "gone", BEN))
+    with ThreadPoolExecutor(10) as pool:
         list(pool.map(run, orders))
-    found = Pipe.objects.values_list("slug", "session_timeout_seconds", "audit_interval_sec")
-    assert sorted(found) == [(name, 77, 777.0) for name in names]
+    found = Pipe.objects.values_list("slug", "session_timeout_seconds", "audit_interval_sec", "enabled")
+    assert sorted(found) == [(name, 77, 777.0, False) for name in names]

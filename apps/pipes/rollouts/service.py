@@ -88,6 +88,7 @@ def roll_back(number: int, author: service.Author, *, expected: int | None = Non
 
     Agents that have not got it notice nothing. Conflict when later changes touched the same fields, or it was rolled back.
     """
+    service.serialise()
     rollout = _rows(wait=True).filter(pk=number).first() or find(number)
     if rollout.state == RolloutState.ROLLED_BACK:
         raise Conflict(f"Revision {number} was rolled back already.")
