@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.pipes import audit, confirmation
+from apps.pipes import audit, browsers, confirmation
 from apps.pipes.addresses import client_address
 from apps.pipes.audit import Actor
 from apps.pipes.models import Login
@@ -46,6 +46,11 @@ class Seen:
     login: Login
     last_seen_at: datetime
     is_here: bool
+
+    @property
+    def browser(self) -> str:
+        """Which browser on which system."""
+        return browsers.words(self.login.browser)
 
 
 def of(user: User, here: str | None = None) -> list[Seen]:

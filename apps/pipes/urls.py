@@ -53,6 +53,7 @@ urlpatterns = [
     path("keys/<str:ref>/rotate/", keys.rotate, name="rotate_key"),
     path("keys/<str:ref>/revoke/", keys.revoke, name="revoke_key"),
     path("agents/enrol/", enrol.enrol, name="enrol"),
+    path("agents/enrol/<int:token_id>/hosts/", enrol.hosts, name="enrol_hosts"),
     path("agents/pending/", enrol.pending, name="pending"),
     path("agents/pending/<uuid:enrolment_id>/", enrol.decide, name="decide_enrolment"),
     path("agents/tokens/<int:token_id>/revoke/", enrol.revoke_token, name="revoke_token"),

@@ -1,11 +1,12 @@
 """How a host becomes an agent: token, pending, approval, its own key; and who is turned down."""
 
 import pytest
+from django.test import Client
 
-from apps.pipes import enrolment, keys
+from apps.pipes import enrolment, keys, people
 from apps.pipes.audit import Actor
 from apps.pipes.enrolment import Ask, Terms
-from apps.pipes.models import Agent, AuditEntry, Enrolment, EnrolmentToken, Pipe
+from apps.pipes.models import Agent, AuditEntry, Enrolment, EnrolmentToken, Pipe, Role
 from apps.runtime.clock import ManualClock, now_datetime
 from apps.runtime.problems import Conflict, Forbidden, Invalid, Unauthorized
 
@@ -127,3 +128,19 @@ def test_what_a_host_says_is_checked(bad: dict[str, str], field: str) -> None:
         enrolment.ask(token(), wish(**bad))
     assert field in (refused.value.field or "")
     assert not Enrolment.objects.exists()
+
+
+def test_the_page_with_the_command_notices_its_hosts() -> None:
+    made, client = token(), Client()
+    client.force_login(people.create(ANNA, "ada", "correct-horse-battery", Role.ADMIN))
+    address = f"/agents/enrol/{made.pk}/hosts/"
+    assert "Waiting for the host" in client.get(address).content.decode()
+    asked = enrolment.ask(made, wish())
+    assert "waits for approval" in client.get(address).content.decode()
+    agent = enrolment.approve(ANNA, asked)
+    assert "is approved" in client.get(address).content.decode()
+    enrolment.claim(enrolment.find(str(asked.pk)), CLAIM)
+    Agent.objects.filter(pk=agent.pk).update(last_seen_at=now_datetime())
+    part = client.get(address).content.decode()
+    assert "is connected" in part
+    assert "hx-trigger" not in part, "nobody else can come"

@@ -1,6 +1,7 @@
 """Enrolling agents: make a token, decide on hosts that wait."""
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -39,7 +40,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     """`/agents/enrol/`: the form (`?pipe=<id>` chooses in advance), then the command to paste on the host."""
     chosen = Pipe.objects.filter(slug=request.GET.get("pipe", "")).first()
     form = TokenForm(request.POST or None, initial={"pipe": chosen} if chosen else {})
-    context = {"form": form, "tokens": _tokens()}
+    context: dict[str, Any] = {"form": form, "tokens": _tokens()}
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         terms = enrolment.Terms(
@@ -49,12 +50,34 @@ def enrol(request: HttpRequest) -> HttpResponse:
             pipe=given["pipe"],
             auto_approve=given["auto_approve"],
         )
-        _token, secret = enrolment.make_token(actor_of(request), terms)
+        token, secret = enrolment.make_token(actor_of(request), terms)
         command = command_for(request, secret)
-        response = render(request, "configured/enrol.html", {**context, "command": command, "tokens": _tokens()})
+        response = render(
+            request, "configured/enrol.html", {**context, "command": command, "tokens": _tokens(), **_arrivals(token)}
+        )
         response.headers["Cache-Control"] = "no-store"
         return response
     return render(request, "configured/enrol.html", context, status=422 if form.errors else 200)
+
+
+@page(Verb.ENROL)
+def hosts(request: HttpRequest, token_id: int) -> HttpResponse:
+    """The part of the page that waits for hosts with this token; it asks again every two seconds until all are connected."""
+    return render(request, "configured/enrol_hosts.html", _arrivals(get_object_or_404(EnrolmentToken, pk=token_id)))
+
+
+def _arrivals(token: EnrolmentToken) -> dict[str, Any]:
+    """The latest hosts that showed a token, each with whether it is connected; and whether nobody else can come."""
+    wishes = Enrolment.objects.filter(token=token).select_related("agent").order_by("-created_at")[:20]
+    found = [(wish, _is_connected(wish)) for wish in wishes]
+    settled = all(connected or wish.state == Enrolment.State.REJECTED for wish, connected in found)
+    spent = token.uses >= token.max_uses or token.revoked_at is not None or token.expires_at <= clock.now_datetime()
+    return {"token": token, "hosts": found, "complete": spent and settled}
+
+
+def _is_connected(wish: Enrolment) -> bool:
+    seen = wish.agent.last_seen_at if wish.agent else None
+    return wish.state == Enrolment.State.DONE and seen is not None and (wish.decided_at is None or seen >= wish.decided_at)
 
 
 def command_for(request: HttpRequest, secret: str) -> str:
