@@ -19,6 +19,8 @@ from pathlib import Path
 
 os.environ.setdefault("FUSTOR_HOME", tempfile.mkdtemp(prefix="fustor-bench-"))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fustor_site.settings")
+if "TEST_DATABASE_URL" in os.environ:  # tools/postgres.py
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import django
