@@ -42,10 +42,11 @@ VERBS: dict[Verb, str] = {
         GET /api/v1/views/{{view_id}}/compare,
         GET {M}/configuration, GET {M}/configuration/export, GET {M}/drivers, GET {M}/revisions, GET {M}/revisions/{{number}},
         GET {M}/revisions/{{number}}/diff, GET {M}/objects/{{kind}}, GET {M}/objects/{{kind}}/{{ident}}, GET {M}/agents,
-        GET {M}/agents/{{ident}}, GET {M}/legacy-use, GET {M}/rollouts, GET {M}/rollouts/{{number}}""",
+        GET {M}/agents/{{ident}}, GET {M}/legacy-use, GET {M}/settings, GET {M}/rollouts, GET {M}/rollouts/{{number}}""",
     Verb.RUN: "POST /api/v1/views/{view_id}/jobs",
     Verb.CONTROL: f"POST {M}/pipes/{{ident}}/{{action}}, POST {M}/agents/{{ident}}/reload",
     Verb.CONFIGURE: f"""
+        PUT {M}/settings,
         POST {M}/configuration/plan, POST {M}/configuration/import, POST {M}/revisions/{{number}}/restore, GET {M}/drafts,
         GET {M}/draft, PUT {M}/draft, DELETE {M}/draft, PUT {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/draft/review,
         DELETE {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/drafts/{{owner}}/review, POST {M}/draft/rebase, POST {M}/draft/apply,
