@@ -101,16 +101,17 @@ def _check_tree(pipe: PipeConfig) -> list[Finding]:
     fix = f"Let user {os.geteuid()} read and enter it."
     found.append(Finding(f"{pipe.id}: {pipe.source.uri} can be read", readable, fix, "path"))
     if sys.platform == "linux":
-        found.append(_check_watches(pipe, root))
+        directories, complete = _count_directories(root)
+        allowed = max(0, inotify.limit("max_user_watches") - RESERVED_WATCHES)
+        found.append(watches_finding(pipe.id, directories, complete=complete, allowed=allowed))
     return found
 
 
-def _check_watches(pipe: PipeConfig, root: bytes) -> Finding:
-    directories, complete = _count_directories(root)
-    allowed = max(0, inotify.limit("max_user_watches") - RESERVED_WATCHES)
+def watches_finding(pipe_id: str, directories: int, *, complete: bool, allowed: int) -> Finding:
+    """Whether the watches that the kernel allows suffice. `complete`: the count is the whole, not what came in the time given."""
     count = f"{directories:,}" if complete else f"more than {directories:,}"
     fix = f"sysctl fs.inotify.max_user_watches={2 * directories + RESERVED_WATCHES}. Else only the most active are watched."
-    return Finding(f"{pipe.id}: {count} directories, {allowed:,} watches allowed", directories <= allowed, fix, "watches")
+    return Finding(f"{pipe_id}: {count} directories, {allowed:,} watches allowed", directories <= allowed, fix, "watches")
 
 
 def _count_directories(root: bytes) -> tuple[int, bool]:

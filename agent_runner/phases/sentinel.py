@@ -27,10 +27,14 @@ async def run(root: bytes, sender: Sender, check_same_root: Callable[[], object]
 def _look(root: bytes, path: str) -> dict[str, Any] | None:
     """What lstat says of a suspect; None when the storage does not say (then nothing is claimed, R12)."""
     try:
-        status = os.lstat(rows.local(root, paths.to_bytes(paths.normalise(path))))
+        raw = paths.to_bytes(paths.normalise(path))
+        status = os.lstat(rows.local(root, raw))
+        inside = rows.is_inside(root, raw)
     except (FileNotFoundError, NotADirectoryError):
-        return {"path": path, "mtime": 0.0, "size": 0, "status": "missing"}
+        inside = False
     except (OSError, paths.PathError) as error:
         _log.warning("suspect not checked", path=path, reason=str(error))
         return None
+    if not inside:
+        return {"path": path, "mtime": 0.0, "size": 0, "status": "missing"}
     return {"path": path, "mtime": status.st_mtime, "size": status.st_size, "status": "exists"}

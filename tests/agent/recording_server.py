@@ -30,6 +30,7 @@ class RecordingServer:
         self.arrived = 0
         self.heartbeat_status = 200
         self.session_timeout = 2
+        self.server_time = 0.0
         self.epoch = 1
         self.url = ""
         self._seqs: dict[tuple[str, str], int] = {}
@@ -125,7 +126,8 @@ class RecordingServer:
     async def _whoami(self, request: web.Request) -> web.Response:
         if request.headers.get("X-API-Key") != "good":
             return web.json_response({"detail": "unknown key"}, status=401)
-        return web.json_response({"view_id": "v", "status": "authorized", "pipe_id": "p", "view_ids": ["v"], "server_time": 0.0})
+        known = {"view_id": "v", "status": "authorized", "pipe_id": "p", "view_ids": ["v"], "server_time": self.server_time}
+        return web.json_response(known)
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -279,6 +279,52 @@ async def test_a_scan_of_an_absent_path_proves_its_absence_by_the_listing_above(
     assert [row["path"] for event in deletes for row in event["rows"]] == ["/d3/e3/gone/deeper"]
 
 
+@pytest.mark.parametrize("path", ["/../outside", "/d3/../../outside", "outside", "", "/nul\0"])
+async def test_s143_a_scan_of_what_is_no_path_within_the_root_is_refused(
+    recorder: RecordingServer, context: JobContext, tree: Path, path: str
+) -> None:
+    grow(tree)
+    done = await run(recorder, context, "scan", path)
+    assert done["state"] == "FAILED"
+    assert "no path within the root" in done["error"]
+    assert recorder.rows() == []
+
+
+@pytest.mark.parametrize("path", ["/link", "/link/secret", "/link/deep/secret", "/link/deep"])
+async def test_s143_what_lies_behind_a_link_is_neither_scanned_nor_looked_at(
+    recorder: RecordingServer, context: JobContext, tree: Path, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "secret").write_text("12345")
+    (tmp_path / "outside" / "deep" / "secret").write_text("12345")
+    (tree / "link").symlink_to(tmp_path / "outside")
+    done = await run(recorder, context, "scan", path)
+    assert done["state"] == "DONE"
+    assert [row for row in recorder.rows() if "secret" in row["path"] and "size" in row and row["size"]] == []
+    assert recorder.view.keys() <= {"/", "/link"}
+    recorder.suspects = ["/link/secret"]
+    await run(recorder, context, "sentinel")
+    assert recorder.feedback[0]["updates"] == [{"path": "/link/secret", "mtime": 0.0, "size": 0, "status": "missing"}]
+
+
+async def test_s050_a_path_that_the_storage_does_not_tell_of_is_not_gone(
+    recorder: RecordingServer, context: JobContext, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(tree)
+    healthy = os.lstat
+
+    def ill(path: Any, **options: Any) -> os.stat_result:
+        if os.fsencode(path).endswith(b"/ill"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return healthy(path, **options)
+
+    monkeypatch.setattr(os, "lstat", ill)
+    done = await run(recorder, context, "scan", "/d3/e3/ill")
+    assert done["state"] == "FAILED"
+    assert "Input/output error" in done["error"]
+    assert [event for event in recorder.events() if event["event_type"] == "delete"] == []
+
+
 async def test_names_that_are_not_text_keep_their_bytes(recorder: RecordingServer, context: JobContext, tree: Path) -> None:
     (tree / "d").mkdir()
     for name in (b"\xff\xfe", b"\xff", b"\\xff"):

@@ -98,6 +98,13 @@ def local(root: bytes, path: bytes) -> bytes:
     return root if path == ROOT else root.rstrip(b"/") + path
 
 
+def is_inside(root: bytes, path: bytes) -> bool:
+    """True when no directory above a path is a link, so that what the kernel looks at there lies within the root. `root` must be
+    a real path."""
+    above = os.path.dirname(local(root, path))
+    return path == ROOT or os.path.realpath(above) == above
+
+
 def key_of(path: bytes) -> str:
     """The key of a raw path within the root that was built by `join`."""
     return paths.from_bytes(path)
