@@ -8,15 +8,19 @@ from importlib.metadata import PackageNotFoundError, version
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from apps.pipes.models import LegacyUse
 from apps.pipes.permissions import Verb
-from apps.runtime import clock
+from apps.runtime import clock, server_settings
 from apps.runtime.console import page
 from fustor_site.celery import app as celery_app
+from fustor_site.legacy import SUNSET
 
 WORKER_WAIT_SECONDS = 1.0
+LEGACY_SHOWN = 20
 QUEUES = ("default", "housekeeping")
 
 
@@ -42,6 +46,10 @@ def system(request: HttpRequest) -> HttpResponse:
         "home": settings.FUSTOR_HOME,
         "server_time": clock.now(),
         "clock_step": time.time() - clock.now(),
+        "legacy_on": server_settings.switched_on("legacy_paths"),
+        "legacy_until": SUNSET,
+        "legacy_use": list(LegacyUse.objects.order_by("-last_at")[:LEGACY_SHOWN]),
+        "legacy_calls": LegacyUse.objects.aggregate(calls=Sum("count"))["calls"] or 0,
     }
     return render(request, "system/index.html", context)
 

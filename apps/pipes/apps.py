@@ -14,7 +14,7 @@ class PipesConfig(AppConfig):
         """Plug the roles into the pages, and persons as principals into apps.views, which may not import this app."""
         from apps.pipes import logins
         from apps.pipes.confirmation import ask
-        from apps.pipes.pages.people import refused
+        from apps.pipes.pages.people import record_deed, refused
         from apps.pipes.permissions import allowed
         from apps.pipes.principals import PersonPrincipal
         from apps.runtime.console import install_check
@@ -23,3 +23,4 @@ class PipesConfig(AppConfig):
         install_check(allowed, refused, ask)
         logins.listen()
         ports.person = PersonPrincipal
+        ports.record = record_deed

@@ -1,7 +1,5 @@
 """The audit log as people filter it and take it away: one filter for page and API, CSV that no spreadsheet runs, JSON lines."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.pipes.models import AuditEntry
+from apps.runtime.spreadsheet import line
 
 COLUMNS = ("at", "actor", "address", "request_id", "verb", "target", "outcome", "before", "after", "detail")
 MOST_EXPORTED = 50_000
@@ -53,9 +52,9 @@ def plain(entry: AuditEntry) -> dict[str, Any]:
 
 def as_csv(found: Iterable[AuditEntry]) -> Iterator[str]:
     """Line by line, the names of the columns first."""
-    yield _line(COLUMNS)
+    yield line(COLUMNS)
     for entry in found:
-        yield _line(_cell(value) for value in plain(entry).values())
+        yield line(plain(entry).values())
 
 
 def as_json_lines(found: Iterable[AuditEntry]) -> Iterator[str]:
@@ -80,17 +79,6 @@ def _words(value: Any) -> str:
     if value is None or value in ("", [], {}):
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def _midnight(day: date) -> datetime:

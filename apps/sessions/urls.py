@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.sessions.pages import actions, agents, boards, bulk, lists, setup, trials
+from apps.sessions.pages import actions, agents, boards, bulk, lists, reset, setup, trials
 
 urlpatterns = [
     path("", boards.overview, name="overview"),
@@ -32,6 +32,7 @@ urlpatterns = [
     path("changes/<int:number>/rollout/", boards.rollout, name="rollout"),
     path("pipes/<slug:slug>/run/", actions.run_phase, name="run_phase"),
     path("pipes/<slug:slug>/pause/", actions.pause, name="pause_pipe"),
+    path("views/<slug:slug>/reset/", reset.reset, name="reset_view"),
     path("views/<slug:slug>/scan/", actions.scan, name="scan"),
     path("views/<slug:slug>/audits/<int:audit_id>/approve/", actions.approve_audit, name="approve_audit"),
     path("sessions/<int:number>/lead/", actions.hand_over, name="hand_over"),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from apps.runtime.problems import Unavailable
 from apps.views.access import Principal
@@ -57,6 +58,14 @@ class PersonPrincipal(Protocol):
         ...
 
 
+class Record(Protocol):
+    """Put on record what somebody did to a view (the audit log)."""
+
+    def __call__(self, request: HttpRequest, actor: str, verb: str, target: str) -> None:
+        """In the transaction of the deed. `request`: where it came from."""
+        ...
+
+
 class WatchedUntil(Protocol):
     """Until when the session with this number surely heard every change of its source (R49)."""
 
@@ -95,6 +104,10 @@ class _Nobody:
         return View.objects.none()
 
 
+def _no_record(request: HttpRequest, actor: str, verb: str, target: str) -> None:
+    return
+
+
 def _no_labels(numbers: Collection[int]) -> Mapping[int, SessionLabel]:
     return {}
 
@@ -112,6 +125,7 @@ class Ports:
     session_labels: SessionLabels = field(default=_no_labels)
     watched_until: WatchedUntil = field(default=_not_watched)
     person: PersonPrincipal = field(default=_Nobody)
+    record: Record = field(default=_no_record)
 
 
 ports = Ports()

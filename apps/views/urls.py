@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from apps.views.pages import consistency, explorer, inspect, search, series
+from apps.views.pages import consistency, explorer, inspect, locate_export, search, series
 
 urlpatterns = [
     path("series/changes/", series.changes, name="changes_series"),
     path("locate/", search.everywhere, name="locate"),
+    path("locate/export/", locate_export.export, name="export_places"),
     path("views/<slug:slug>/tree/", explorer.tree, name="tree"),
     path("views/<slug:slug>/tree/branch/", explorer.branch, name="branch"),
     path("views/<slug:slug>/search/", search.in_view, name="search"),

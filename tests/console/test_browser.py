@@ -86,6 +86,7 @@ def _site(url: str) -> Site:
         "/views/",
         f"/views/{fleet.view.slug}/",
         f"/views/{fleet.view.slug}/tree/?path=/runs",
+        f"/views/{fleet.view.slug}/reset/",
         f"/views/{fleet.view.slug}/search/?q=*.bam",
         f"/views/{fleet.view.slug}/inspect/?path=/runs/sample-0000.bam",
         *(f"/views/{fleet.view.slug}/consistency/?show={shelf}" for shelf in SHELVES),

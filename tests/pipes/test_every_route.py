@@ -51,7 +51,7 @@ VERBS: dict[Verb, str] = {
         GET {M}/draft, PUT {M}/draft, DELETE {M}/draft, PUT {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/draft/review,
         DELETE {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/drafts/{{owner}}/review, POST {M}/draft/rebase, POST {M}/draft/apply,
         POST {M}/drafts/{{owner}}/apply, POST {M}/rollouts/{{number}}/rollback, POST {M}/rollouts/{{number}}/{{order}},
-        POST {M}/trials, GET {M}/trials/{{trial}}, POST {M}/agents/{{ident}}/check,
+        PUT {M}/settings, POST {M}/trials, GET {M}/trials/{{trial}}, POST {M}/agents/{{ident}}/check,
         PUT {M}/objects/{{kind}}/{{ident}}, PATCH {M}/objects/{{kind}}/{{ident}}, DELETE {M}/objects/{{kind}}/{{ident}}""",
     Verb.KEYS: f"GET {M}/keys, POST {M}/keys, GET {M}/keys/{{ref}}, DELETE {M}/keys/{{ref}}, POST {M}/keys/{{ref}}/rotate",
     Verb.ENROL: f"""

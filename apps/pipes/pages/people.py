@@ -35,3 +35,8 @@ def refused(request: HttpRequest, verb: str) -> HttpResponse | None:
         return redirect("profile")
     audit.record_denied(actor_of(request), verb, f"{request.method} {request.path}", f"needs {verb!r}")
     return None
+
+
+def record_deed(request: HttpRequest, actor: str, verb: str, target: str) -> None:
+    """Put on record what a key or person did to a view through the API (the port of apps.views)."""
+    audit.record(Actor(actor, client_address(request), getattr(request, "request_id", "")), verb, target)

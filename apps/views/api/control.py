@@ -1,5 +1,6 @@
 """The verbs on a view that are no questions: telling it how suspects look now, and emptying it (needs an administrator, R50)."""
 
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 
 from apps.runtime.lanes import Lane, run
@@ -10,6 +11,7 @@ from apps.views.api.params import Request
 from apps.views.api.read import PROBLEMS
 from apps.views.api.routing import router
 from apps.views.api.schemas import SuspectUpdates, SuspectUpdatesOut
+from apps.views.ports import ports
 from apps.views.sentinel import Look
 from fustor_schema import paths
 
@@ -43,5 +45,7 @@ async def reset(request: Request, view_id: str) -> HttpResponseBase:
 
 def _reset(request: Request, view_id: str) -> HttpResponseBase:
     view = access.administered_view(request.auth, view_id)
-    services.reset_view(view, request.auth.name)
+    with transaction.atomic():
+        services.reset_view(view, request.auth.name)
+        ports.record(request, request.auth.name, "view.reset", f"views.{view.slug}")
     return HttpResponse(status=204)

@@ -1,6 +1,7 @@
 """Searching one view (`/views/<slug>/search/`) and all of them (`/locate/`)."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -53,14 +54,14 @@ def everywhere(request: HttpRequest) -> HttpResponse:
 
 def _places(request: HttpRequest, words: str) -> dict[str, Any]:
     try:
-        found: Places = locate(reader(request), _question(words), LOCATE_HITS, None, clock.now())
+        found: Places = locate(reader(request), question_of(words), LOCATE_HITS, None, clock.now())
     except Problem as problem:
         return {"problem": problem}
     counts = {state: sum(hit.state == state for hit in found.hits) for state in ("settled", "changing", "unknown")}
-    return {"found": found, "counts": counts}
+    return {"found": found, "counts": counts, "query_words": urlencode({"q": words})}
 
 
-def _question(words: str) -> SearchQuestion | str:
+def question_of(words: str) -> SearchQuestion | str:
     """A whole path is looked up, anything else is searched for."""
     if words.startswith("/") and not any(sign in words for sign in "*?["):
         try:
