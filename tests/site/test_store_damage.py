@@ -78,6 +78,28 @@ def test_a_table_that_cannot_be_read_is_named_and_the_others_are_kept(home: Home
     assert "research" in home.manage("export_config")
 
 
+@pytest.mark.parametrize("seconds", [60.0, None])
+def test_a_sound_store_that_holds_files_is_sound(tmp_path: Path, seconds: float | None) -> None:
+    """Regression: SQLite 3.40 says of every row of a table WITHOUT ROWID that it holds NULL, and no server with files started."""
+    database = tmp_path / "db"
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE f (size INT NOT NULL, name TEXT NOT NULL, d INT NOT NULL, PRIMARY KEY (d, name)) WITHOUT ROWID"
+        )
+        connection.executemany("INSERT INTO f VALUES (1, ?, 1)", [(f"{number}",) for number in range(5000)])
+        connection.execute("CREATE TABLE other (x TEXT)")
+        connection.execute("INSERT INTO other VALUES (?)", ("x" * 100,))
+        connection.execute("CREATE INDEX by_x ON other (x)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'by_x'").fetchone()
+    assert store_check.check(database, seconds) == ([], True)
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    damage, _ = store_check.check(database, seconds)
+    assert damage
+    assert "NULL" not in "".join(damage)
+
+
 def test_a_look_is_given_up_when_its_time_is_over(tmp_path: Path) -> None:
     database = tmp_path / "db"
     with sqlite3.connect(database) as connection:
