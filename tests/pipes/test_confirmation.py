@@ -98,6 +98,13 @@ def test_the_api_asks_a_login_too_but_never_a_key(browser: Client) -> None:
     assert with_key.status_code == 201
 
 
+def test_deleting_through_the_api_asks_a_login_too(browser: Client) -> None:
+    refused = browser.delete("/api/v1/manage/objects/views/beta")
+    assert (refused.status_code, refused.json()["code"]) == (403, "confirm_first")
+    browser.post("/confirm/", {"confirm_password": PASSWORD, "confirm_get": "1"})
+    assert browser.delete("/api/v1/manage/objects/views/beta").status_code == 200
+
+
 def test_emptying_a_view_asks_a_login_too(admin: User) -> None:
     with pytest.raises(Forbidden) as refused:
         administered_view(PersonPrincipal(admin, confirmed=False), "alpha")

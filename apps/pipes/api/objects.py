@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 
 from apps.pipes import services
-from apps.pipes.api.guard import allow, author
+from apps.pipes.api.guard import allow, author, principal_of
 from apps.pipes.api.schemas import Change, ObjectIn, PlanOut, plan_out
 from apps.pipes.config import service
 from apps.pipes.config.document import KINDS, to_plain
@@ -53,6 +53,7 @@ def edit_object(request: HttpRequest, kind: str, ident: str, body: ObjectIn) -> 
 def delete_object(request: HttpRequest, kind: str, ident: str, why: Query[Change]) -> PlanOut:
     """Refused while something refers to it. Deleting a view forgets what it knows, so it needs `reset` as well."""
     who = author(request, Verb.CONFIGURE, f"{kind}.{ident}", why.message)
+    principal_of(request).check_confirmed()
     if kind == "views":
         allow(request, Verb.RESET, f"{kind}.{ident}")
     return plan_out(*services.delete_object(kind, ident, who, expected=why.expected))
