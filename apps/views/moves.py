@@ -2,7 +2,7 @@
 
 from apps.views import rules
 from apps.views.claims import Said
-from apps.views.context import BLIND_MARKS, REALTIME, Context, known_file
+from apps.views.context import BLIND_MARKS, DOUBT, PARTIAL, REALTIME, Context, known_file
 from apps.views.intake import Movement
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Rule
@@ -54,6 +54,10 @@ def _move_file(context: Context, said: Said, parent: Folder, movement: Movement)
         parent.add_owner(row[UID], -1, -row[SIZE])
         destination.add_owner(row[UID], 1, row[SIZE])
     _leave(context, said, movement, subtree=False)
+    if row[FLAGS] & DOUBT:
+        # whoever writes it writes on under the new name
+        context.remains.suspects[origin] = None
+        context.suspect(target, row[MTIME], row[SIZE], partial=bool(row[FLAGS] & PARTIAL))
     context.changed("moved", target, Rule.MOVED, size=row[SIZE], mtime=row[MTIME], origin=origin)
 
 

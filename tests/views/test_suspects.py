@@ -1,5 +1,7 @@
 """Suspects and the storage's clock: groups 6 and 8 on the engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from apps.views import clock as view_clock
@@ -7,6 +9,7 @@ from apps.views import housekeeping, sentinel, services
 from apps.views.claims import Origin
 from apps.views.models import Flag, Suspect, Tombstone
 from apps.views.sentinel import Look
+from fustor_schema.wire import Event
 from tests.views.conftest import Bench, d, f
 
 
@@ -154,3 +157,16 @@ def test_r44_the_watermark_never_goes_back() -> None:
         now = view_clock.logical_now(state, 1031.0 + second)
         assert now >= before
         before = now
+
+
+@pytest.mark.parametrize(("told", "suspects"), [(True, set()), (False, {"/d/y"})])
+def test_r40_a_rename_leaves_no_suspicion_of_the_old_name(bench: Bench, told: bool, suspects: set[str]) -> None:
+    agent = replace(bench.session(), protocol=3)
+    bench.sn(agent, d("/d"), f("/d/x"), end=True)
+    bench.clock.advance(10)
+    bench.rt(agent, f("/d/x", is_atomic_write=False))
+    # without its row the destination was gone again when the agent looked: whoever writes may still be writing
+    move = Event("move", [f("/d/y")] if told else [], "realtime", "fs", "files", observed_at=bench.now_ms, from_="/d/x", to="/d/y")
+    bench.deliver(agent, "realtime", [move])
+    assert set(Suspect.objects.values_list("path", flat=True)) == suspects
+    assert bool(bench.files()["/d/y"].flags & (Flag.SUSPECT | Flag.PARTIAL)) is bool(suspects)
