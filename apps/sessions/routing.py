@@ -29,9 +29,9 @@ def _live(board_of: type[Board]) -> Any:
 
 websocket_urlpatterns = [
     path("ws/fleet", _live(FleetBoard)),
-    path("ws/pipe/<slug:slug>", _live(PipeBoard)),
-    path("ws/pipe/<slug:slug>/<int:page>", _live(PipeBoard)),
-    path("ws/view/<slug:slug>", _live(ViewBoard)),
+    path("ws/pipe/<str:slug>", _live(PipeBoard)),
+    path("ws/pipe/<str:slug>/<int:page>", _live(PipeBoard)),
+    path("ws/view/<str:slug>", _live(ViewBoard)),
     path("ws/job/<uuid:id>", _live(JobBoard)),
     path("ws/agent/<str:slug>", _live(AgentBoard)),
     path("ws/session/<int:number>", _live(SessionBoard)),

@@ -57,6 +57,12 @@ def test_every_page_answers_with_one_heading(fleet: Fleet, reader: Client) -> No
         assert b" style=" not in response.content, url
 
 
+def test_an_id_with_dots_has_every_page(reader: Client) -> None:
+    dotted = build_fleet("lab.example.org")
+    for url in detail_urls(dotted):
+        assert reader.get(url).status_code == 200, url
+
+
 def test_every_page_wants_a_login(fleet: Fleet, client: Client) -> None:
     for url in (*LISTS, *detail_urls(fleet)):
         response = client.get(url)
