@@ -6,7 +6,7 @@ from apps.pipes.config.history import document_at
 from apps.pipes.config.render import render
 from apps.pipes.models import Agent
 from apps.pipes.part import configuration_of
-from apps.pipes.rollouts.spread import held_back
+from apps.pipes.rollouts.spread import held_back_at
 from apps.runtime import clock, hints
 from apps.runtime.problems import Invalid
 
@@ -15,7 +15,7 @@ LONGEST_ERROR = 4000
 
 def desired(agent: Agent) -> dict[str, Any]:
     """What the agent should run now, and the revision that says so; while a rollout has not reached it, an older one."""
-    number = held_back().get(agent.slug)
+    number = held_back_at(agent)
     document = render() if number is None else document_at(number)
     return {"revision": agent.desired_revision, "config": configuration_of(document, agent.slug)}
 

@@ -182,7 +182,7 @@ def _is_usable(key: ApiKey, address: str) -> bool:
 def _principal(key: ApiKey) -> KeyPrincipal:
     pipes = set(key.pipes.values_list("pk", flat=True))
     if key.agent_id is not None:
-        ran = AgentPipe.objects.filter(agent_id=key.agent_id, enabled=True, pipe__isnull=False)
+        ran = AgentPipe.objects.filter(agent_id=key.agent_id, agent__enabled=True, enabled=True, pipe__isnull=False)
         pipes.update(ran.values_list("pipe_id", flat=True))
     return KeyPrincipal(
         key=key,

@@ -311,8 +311,8 @@ def test_terms_that_make_no_sense_are_refused_at_their_field(fleet: clock.Manual
 def test_an_agent_that_joins_in_a_change_with_waves_has_nothing_before_its_wave(fleet: clock.ManualClock) -> None:
     fields = {"labels": {"site": "south"}, "pipes": {"home": {"source": "data", "sender": "here"}}}
     document = services.document_with("agents", "s9", fields)
-    sources = services.document_with("agents", "n1", {"labels": {"site": "north"}, "pipes": {}})
-    both = type(document)(agents={**document.agents, **sources.agents})
+    sources = services.document_with("sources", "data", {"uri": "/new"})
+    both = type(document)(agents=document.agents, sources=sources.sources)
     service.change(service.Wanted(both), ANNA, terms=TERMS)
     assert agents.desired(Agent.objects.get(slug="s9"))["config"]["pipes"] == {}
 
@@ -371,3 +371,17 @@ def session_of(agent: str, number: int) -> Session:
 
 def told() -> set[int]:
     return set(Command.objects.filter(type="reload_config").values_list("session", flat=True))
+
+
+def test_agents_that_are_left_without_pipes_are_not_waited_for_and_have_not_drifted(fleet: clock.ManualClock) -> None:
+    document = services.document_with("agents", "n1", {"labels": {"site": "north"}, "disabled": True})
+    sources = services.document_with("sources", "data", {"uri": "/new"})
+    both = type(document)(agents=document.agents, sources=sources.sources)
+    _plan, revision = service.change(service.Wanted(both), ANNA, terms=TERMS)
+    assert revision is not None
+    assert set(revision.rollout.members.values_list("agent__slug", flat=True)) == {"n2", "s1", "s2", "s3"}
+    assert not agents.has_drifted(Agent.objects.get(slug="n1"))
+    rollouts.cancel(revision.number, Actor("anna"))
+    services.edit_object("agents", "s1", {"pipes": {}}, ANNA)
+    assert reach(revision.number, "s1") == MemberState.SKIPPED
+    assert agents.desired(Agent.objects.get(slug="s1"))["config"]["pipes"] == {}

@@ -5,17 +5,21 @@ from dataclasses import fields, replace
 
 import pytest
 
+from apps.pipes.models import MemberState, RolloutState
 from apps.sessions.status import (
     AgentFacts,
     JobFacts,
     Level,
     PipeFacts,
+    RolloutFacts,
     SessionFacts,
     Status,
     ViewFacts,
     of_agent,
     of_job,
+    of_member,
     of_pipe,
+    of_rollout,
     of_session,
     of_view,
 )
@@ -55,7 +59,8 @@ CONNECTED = AgentFacts(live_sessions=1, ever_seen=True)
     [
         ({}, Level.OK, "Connected"),
         ({"config_outdated": True}, Level.WARN, "Configuration outdated"),
-        ({"sessions_in_error": 1, "config_outdated": True}, Level.BAD, "Error"),
+        ({"config_outdated": True, "config_refused": "no such driver"}, Level.BAD, "Configuration refused"),
+        ({"sessions_in_error": 1, "config_outdated": True, "config_refused": "x"}, Level.BAD, "Error"),
         ({"live_sessions": 0, "seen_seconds_ago": 7300}, Level.BAD, "Away"),
         ({"ever_seen": False, "live_sessions": 0}, Level.UNKNOWN, "Never seen"),
         ({"enabled": False, "ever_seen": False}, Level.OFF, "Disabled"),
@@ -68,6 +73,27 @@ def test_agent(change: dict, level: Level, label: str) -> None:
 
 def test_an_absent_agent_says_since_when() -> None:
     assert "2 hours ago" in of_agent(replace(CONNECTED, live_sessions=0, seen_seconds_ago=7300)).reason
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "label"),
+    [
+        ("running", Level.BUSY, "Wave 1 of 3"),
+        ("halted", Level.BAD, "Halted"),
+        ("done", Level.OK, "Done"),
+        ("cancelled", Level.OFF, "Stopped"),
+        ("rolled_back", Level.OFF, "Rolled back"),
+    ],
+)
+def test_rollout(state: str, level: Level, label: str) -> None:
+    status = of_rollout(RolloutFacts(state, wave=1, waves=3, halted_because="1 failed"))
+    assert (status.level, status.label) == (level, label)
+
+
+def test_every_state_of_a_rollout_and_of_its_agents_has_a_status() -> None:
+    assert {of_rollout(RolloutFacts(state, 1, 1)).label for state in RolloutState.values}
+    assert {of_member(state, "why").reason for state in MemberState.values} == {"why"}
+    assert of_member("failed", "").level == Level.BAD
 
 
 FLOWING = PipeFacts(live_sessions=2, has_leader=True, leader=Status(Level.OK, "Leader, live"), snapshot_complete=True)

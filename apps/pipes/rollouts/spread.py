@@ -34,18 +34,36 @@ def check_room(before: Document, after: Document, terms: Terms | None) -> None:
 def spread(before: Document, after: Document, revision: Revision, terms: Terms | None) -> None:
     """Have every agent whose own configuration changed run the new revision; the others keep theirs and notice nothing (R53)."""
     concerned = _concerned(before, after)
-    if terms is not None and concerned:
-        _begin(revision, terms, concerned)
+    idle = [agent for agent in concerned if not configuration_of(after, agent)["pipes"]]
+    _release(idle)
+    wanted = [agent for agent in concerned if agent not in set(idle)]
+    if terms is not None and wanted:
+        _begin(revision, terms, wanted)
     else:
-        give(concerned, revision.number)
+        give(wanted, revision.number)
 
 
 def give(agents: Collection[str], revision: int) -> None:
     """Have these agents run a revision: they are told with their next heartbeat. What held them back so far is over."""
-    held = RolloutMember.objects.filter(state=MemberState.WAITING, agent__slug__in=agents).exclude(rollout=revision)
-    held.update(state=MemberState.SKIPPED, reason=f"revision {revision} came first", settled_at=clock.now_datetime())
+    _no_longer_held(agents, revision)
     Agent.objects.filter(slug__in=agents).update(desired_revision=revision)
     ports.agents_wanted(agents)
+
+
+def _release(agents: Collection[str]) -> None:
+    """Nothing is wanted of these agents any more (switched off, or without pipes): they have no revision to run or to report.
+
+    Their sessions end by themselves (apps.sessions), so there is nothing to roll out.
+    """
+    _no_longer_held(agents, 0)
+    Agent.objects.filter(slug__in=agents).update(desired_revision=0, reported_error="")
+    ports.agents_wanted(agents)
+
+
+def _no_longer_held(agents: Collection[str], revision: int) -> None:
+    held = RolloutMember.objects.filter(state=MemberState.WAITING, agent__slug__in=agents).exclude(rollout=revision)
+    reason = f"revision {revision} came first" if revision else "it has nothing to run any more"
+    held.update(state=MemberState.SKIPPED, reason=reason, settled_at=clock.now_datetime())
 
 
 def send_wave(rollout: Rollout, number: int) -> None:
@@ -64,6 +82,12 @@ def held_back() -> dict[str, int]:
     """Agents that a rollout has not reached (it goes on, or was stopped) → the revision that they should run meanwhile."""
     waiting = RolloutMember.objects.filter(state=MemberState.WAITING)
     return dict(waiting.values_list("agent__slug", "agent__desired_revision"))
+
+
+def held_back_at(agent: Agent) -> int | None:
+    """The revision that an agent should run while a rollout has not reached it; None when none holds it back."""
+    is_held = RolloutMember.objects.filter(agent=agent, state=MemberState.WAITING).exists()
+    return agent.desired_revision if is_held else None
 
 
 def _concerned(before: Document, after: Document) -> list[str]:

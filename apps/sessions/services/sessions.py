@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Q, QuerySet
 
-from apps.pipes.models import AgentPipe, Pipe
+from apps.pipes.models import Agent, AgentPipe, Pipe
 from apps.pipes.principals import KeyPrincipal
 from apps.runtime import hints, server_settings
 from apps.runtime.clock import now, now_datetime, now_ms
@@ -52,10 +52,11 @@ class Wish:
 def open_session(principal: KeyPrincipal, wish: Wish) -> Session:
     """A new live session. An older one of the same task on the pipe is superseded (R27).
 
-    Raises Forbidden (the key serves no pipe, or not this one; pipe or receiver switched off) and Conflict (the pipe
-    allows no concurrent push and another task holds it).
+    Raises Forbidden (the key serves no pipe, or not this one; pipe, receiver, agent or agent pipe switched off) and Conflict
+    (the pipe allows no concurrent push and another task holds it).
     """
     pipe = _chosen_pipe(principal, wish.pipe_id)
+    _check_switched_on(principal, pipe, wish.task_id)
     received_ms = now_ms()
     try:
         with transaction.atomic():
@@ -141,6 +142,16 @@ def _chosen_pipe(principal: KeyPrincipal, pipe_id: str | None) -> Pipe:
     return usable[0]
 
 
+def _check_switched_on(principal: KeyPrincipal, pipe: Pipe, task_id: str) -> None:
+    agent_id, _, agent_pipe_id = task_id.partition(":")
+    if principal.key.agent is not None:
+        agent_id = principal.key.agent.slug
+    if Agent.objects.filter(slug=agent_id, enabled=False).exists():
+        raise Forbidden(f"Agent {agent_id} is switched off.", code="agent_disabled", fix="Enable the agent in the configuration.")
+    if AgentPipe.objects.filter(pipe=pipe, agent__slug=agent_id, slug=agent_pipe_id, enabled=False).exists():
+        raise Forbidden(f"Agent pipe {task_id} is switched off.", code="agent_pipe_disabled", fix="Enable it in the configuration.")
+
+
 def _configured_agent_pipe(pipe: Pipe, task_id: str) -> AgentPipe | None:
     agent_id, _, agent_pipe_id = task_id.partition(":")
     return AgentPipe.objects.filter(pipe=pipe, agent__slug=agent_id, slug=agent_pipe_id).first()
@@ -208,9 +219,11 @@ def expire(candidates: QuerySet[Session] | None = None) -> int:
 
 
 def end_switched_off() -> int:
-    """End the live sessions of pipes and receivers that were switched off, and of keys that were revoked; how many."""
+    """End the live sessions of pipes, receivers, agents and agent pipes that were switched off, and of revoked keys; how many."""
     live = Session.objects.filter(ended_at__isnull=True).select_related("pipe__receiver", "key")
-    off = live.filter(Q(pipe__enabled=False) | Q(pipe__receiver__enabled=False))
+    off_here = Q(pipe__enabled=False) | Q(pipe__receiver__enabled=False)
+    off_there = Q(agent_pipe__enabled=False) | Q(agent_name__in=Agent.objects.filter(enabled=False).values("slug"))
+    off = live.filter(off_here | off_there)
     revoked = live.filter(Q(key__isnull=True) | Q(key__revoked_at__lte=now_datetime()) | Q(key__expires_at__lte=now_datetime()))
     ended = [end(session, Session.EndCause.DISABLED) for session in off]
     ended += [end(session, Session.EndCause.REVOKED) for session in revoked]
