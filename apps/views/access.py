@@ -5,9 +5,9 @@ The concrete principals (keys, people) live in apps.pipes; this app only says wh
 
 from typing import Protocol
 
-from django.core import validators
 from django.db.models import QuerySet
 
+from apps.runtime.idents import is_ident
 from apps.runtime.problems import Forbidden, NotFound
 from apps.views.models import View
 
@@ -65,8 +65,7 @@ def check_scan(principal: Principal, view: View) -> None:
 
 
 def _existing(slug: str) -> View:
-    # a slug is plain ASCII; anything else (a NUL, say) is not for the database
-    view = View.objects.filter(slug=slug).first() if validators.slug_re.match(slug) else None
+    view = View.objects.filter(slug=slug).first() if is_ident(slug) else None
     if view is None:
         raise NotFound(f"There is no view {slug}.")
     if not view.enabled:

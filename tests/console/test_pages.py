@@ -1,6 +1,7 @@
 """Every page of the console answers, shows what it should, asks for a login, and costs a constant number of queries."""
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -168,3 +169,14 @@ def test_changes_per_minute_are_counted_for_the_views_the_reader_sees(fleet: Fle
     assert sum(reader.get("/series/changes/?span=1h&view=other").json()["changes"]) == 0
     day = reader.get("/series/changes/?span=24h").json()
     assert round(sum(day["changes"]) * 15) == 9
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/views/", "/pipes/", "/sessions/", "/keys/", "/receivers/", "/agents/", "/locate/?q=sample"]
+)
+def test_an_id_with_a_dot_breaks_no_page(db: None, client: Client, path: str) -> None:
+    build_fleet("lab.example")
+    client.force_login(get_user_model().objects.create_superuser("ada"))
+    assert client.get(path).status_code == 200
+    for part in ("", "tree/", "search/?q=x", "consistency/"):
+        assert client.get(f"/views/lab.example/{part}").status_code == 200

@@ -181,7 +181,14 @@ def test_every_other_kind_of_key_opens_its_part_and_nothing_else(
 
 # pages that ask for no verb, on purpose: the way in, the way out, probes; the API has its own tables above
 OPEN = {"login", "logout", "second_step", "set_password", "healthz", "readyz", "metrics"}
-SAMPLES = {"int": "987654", "str": "none", "slug": "none", "uuid": "3f2b8a52-6f6d-4e0e-9d55-0d2f0e1c9a11", "path": "none"}
+SAMPLES = {
+    "int": "987654",
+    "str": "none",
+    "slug": "none",
+    "ident": "none",
+    "uuid": "3f2b8a52-6f6d-4e0e-9d55-0d2f0e1c9a11",
+    "path": "none",
+}
 
 
 def console_urls() -> dict[str, tuple[str, Callable[..., Any]]]:
