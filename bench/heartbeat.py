@@ -73,8 +73,8 @@ class Fleet:
     """Sessions that beat and pages that watch; `latencies` in ms, `failures` by status, `frames` of `octets` bytes that the
     pages got, `mute`: how many pages got none."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, options: argparse.Namespace) -> None:
-        self.http, self.url, self.options = http, url, options
+    def __init__(self, http: aiohttp.ClientSession, pages: aiohttp.ClientSession, url: str, options: argparse.Namespace) -> None:
+        self.http, self.pages, self.url, self.options = http, pages, url, options
         self.latencies: list[float] = []
         self.failures: dict[int, int] = {}
         self.rows = self.frames = self.octets = 0
@@ -113,7 +113,7 @@ class Fleet:
     async def watch(self, path: str, cookie: str, end: float) -> None:
         """A page of the console: take frames and say that they are shown."""
         headers = {"Cookie": cookie, "Origin": self.url}
-        async with self.http.ws_connect(path, headers=headers) as socket:
+        async with self.pages.ws_connect(path, headers=headers) as socket:
             # not receive's own timeout: that one starts again with every ping of the server
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(end - time.perf_counter()):
@@ -146,9 +146,12 @@ def _batch(number: int) -> dict[str, Any]:
 async def measure(server: RunningServer, key: str, cookie: str, options: argparse.Namespace) -> Fleet:
     """Open, beat, watch and, where asked, push."""
     assert server.web is not None
-    connector = aiohttp.TCPConnector(limit=options.connections + options.watchers)
-    async with aiohttp.ClientSession(server.url, headers={"X-API-Key": key}, connector=connector) as http:
-        fleet = Fleet(http, server.url, options)
+    connector = aiohttp.TCPConnector(limit=options.connections)
+    async with (
+        aiohttp.ClientSession(server.url, headers={"X-API-Key": key}, connector=connector) as http,
+        aiohttp.ClientSession(server.url, connector=aiohttp.TCPConnector(limit=options.watchers or 1)) as pages,
+    ):
+        fleet = Fleet(http, pages, server.url, options)
         begun = time.perf_counter()
         gate = asyncio.Semaphore(4)
 

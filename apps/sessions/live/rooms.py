@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 COALESCE_SECONDS = 0.25
 # heartbeats share the processor: a room that works long rests longer
 REST_PER_WORK, LONGEST_REST_SECONDS = 4.0, 1.0
+OFFERED_AT_ONCE = 10
 REFRESH_SECONDS = 5.0
 RESUBSCRIBE_SECONDS = 1.0
 RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
@@ -178,8 +179,10 @@ class Room:
             return
         parts, state = seen
         self.frame = following(before, parts, state, self._listening)
-        for member in tuple(self.members):
+        for number, member in enumerate(tuple(self.members), 1):
             member.offer(self.frame)
+            if number % OFFERED_AT_ONCE == 0:  # a heartbeat need not wait until everyone was sent it
+                await asyncio.sleep(0)
 
     async def _show_out(self) -> None:
         """Take away the members whose rights changed since they came in: they get no frame that was made after that."""
