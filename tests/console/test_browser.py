@@ -162,6 +162,7 @@ def _roll_out() -> int:
     text = f"sources: {{data: {{uri: /data}}}}\nsenders: {{here: {{uri: 'http://localhost'}}}}\nagents:\n{agents_text}"
     reading = read([Text("agents.yaml", text)], variables={}, known_ref=ref_of)
     service.change(service.Wanted(reading.document, reading.secrets), Author("admin"))
+    Agent.objects.filter(slug__in=hosts).update(enrolled_at=clock.now_datetime())
     drafts.put_object("browser", "sources", "data", {"uri": "/mnt/data", "name": "Disks"})
     moved = service.Wanted(services.document_with("sources", "data", {"uri": "/new/place/of/the/data"}))
     _plan, revision = service.change(moved, Author("admin", "the new disks"), terms=Terms(parse_waves("50%\nsite=north")))

@@ -259,6 +259,7 @@ def test_the_rollout_page_costs_the_same_queries_for_two_agents_and_for_fifty(ch
         f"  h{n}: {{labels: {{site: north}}, pipes: {{home: {{source: data, sender: here}}}}}}" for n in range(50)
     )
     load(f"agents:\n{agents_text}")
+    Agent.objects.filter(slug__startswith="h").update(enrolled_at=clock.now_datetime())
     document = services.document_with("sources", "data", {"uri": "/newest"})
     _plan, revision = service.change(service.Wanted(document), ANNA, terms=Terms(parse_waves("site=north")))
     assert revision is not None

@@ -118,6 +118,7 @@ def roll_out() -> int:
     """A rollout to one agent; the number of the revision."""
     pipes = "{home: {source: data, sender: here}}"
     load(f"sources: {{data: {{uri: /a}}}}\nsenders: {{here: {{}}}}\nagents: {{n1: {{labels: {{a: b}}, pipes: {pipes}}}}}")
+    Agent.objects.filter(slug="n1").update(enrolled_at="2026-01-01T00:00:00Z")
     wanted = service.Wanted(services.document_with("sources", "data", {"uri": "/b"}))
     _plan, revision = service.change(wanted, service.Author("anna"), terms=Terms(parse_waves("10%")))
     assert revision is not None

@@ -313,8 +313,16 @@ def test_an_agent_that_joins_in_a_change_with_waves_has_nothing_before_its_wave(
     document = services.document_with("agents", "s9", fields)
     sources = services.document_with("sources", "data", {"uri": "/new"})
     both = type(document)(agents=document.agents, sources=sources.sources)
+    Agent.objects.create(slug="s9", enrolled_at=clock.now_datetime(), labels={"site": "south"})
     service.change(service.Wanted(both), ANNA, terms=TERMS)
     assert agents.desired(Agent.objects.get(slug="s9"))["config"]["pipes"] == {}
+
+
+def test_no_wave_waits_for_agents_that_fetch_nothing_from_here(fleet: clock.ManualClock) -> None:
+    Agent.objects.filter(slug__in=("n1", "s1")).update(enrolled_at=None)
+    revision = change("/new")
+    assert set(revision.rollout.members.values_list("agent__slug", flat=True)) == {"n2", "s2", "s3"}
+    assert wanted("n1", "s1") == {revision.number}
 
 
 def test_agents_are_told_by_one_of_their_sessions(fleet: clock.ManualClock) -> None:

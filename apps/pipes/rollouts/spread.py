@@ -36,11 +36,13 @@ def spread(before: Document, after: Document, revision: Revision, terms: Terms |
     concerned = _concerned(before, after)
     idle = [agent for agent in concerned if not configuration_of(after, agent)["pipes"]]
     _release(idle)
-    wanted = [agent for agent in concerned if agent not in set(idle)]
-    if terms is not None and wanted:
-        _begin(revision, terms, wanted)
-    else:
-        give(wanted, revision.number)
+    wanted = set(concerned) - set(idle)
+    # who is not enrolled fetches nothing from here and never reports: no wave can wait for it
+    fetching = set(Agent.objects.filter(slug__in=wanted, enrolled_at__isnull=False).values_list("slug", flat=True))
+    in_waves = fetching if terms is not None else set()
+    give(wanted - in_waves, revision.number)
+    if terms is not None and in_waves:
+        _begin(revision, terms, in_waves)
 
 
 def give(agents: Collection[str], revision: int) -> None:
