@@ -105,6 +105,31 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return later if iscoroutinefunction(get_response) else now
 
 
+@sync_and_async_middleware
+def no_nul(get_response: GetResponse) -> GetResponse:
+    """Refuse an address with a NUL in it (of the console's pages: in its query too): no name holds one, and PostgreSQL takes none.
+
+    The API's own parameters are checked where they are read, with the field named.
+    """
+
+    async def later(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _refusal_of_nul(request) or await get_response(request)
+        return response
+
+    def now(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _refusal_of_nul(request) or get_response(request)
+        return response
+
+    return later if iscoroutinefunction(get_response) else now
+
+
+def _refusal_of_nul(request: HttpRequest) -> HttpResponseBase | None:
+    is_api = request.path_info.startswith("/api/")
+    if "\0" in request.path_info or (not is_api and "%00" in request.META.get("QUERY_STRING", "")):
+        return JsonResponse({"detail": "The address holds a NUL.", "code": "bad_request", "fix": "Leave it out."}, status=400)
+    return None
+
+
 def _identify(request: HttpRequest) -> str:
     given = request.headers.get("X-Request-Id", "")
     chosen = given if PLAIN_ID.fullmatch(given) else new_uuid().hex[:16]

@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
 MIDDLEWARE = (
     "fustor_site.middleware.request_id",
+    "fustor_site.middleware.no_nul",
     "fustor_site.middleware.api_slash",
     "fustor_site.legacy.legacy_paths",
     "fustor_site.middleware.for_programs",

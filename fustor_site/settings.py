@@ -72,6 +72,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "fustor_site.middleware.request_id",
+    "fustor_site.middleware.no_nul",
     "fustor_site.middleware.api_slash",
     "fustor_site.legacy.legacy_paths",
     "django.middleware.security.SecurityMiddleware",

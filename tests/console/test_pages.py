@@ -64,6 +64,11 @@ def test_an_id_with_dots_has_every_page(reader: Client) -> None:
         assert reader.get(url).status_code == 200, url
 
 
+def test_a_nul_in_an_address_is_a_bad_request_on_either_database(admin_client: Client) -> None:
+    for url in ("/people/a%00b/", "/keys/%00/rotate/", "/pipes/?q=%00", "/audit/?q=%00", "/api/v1/manage/people/%00"):
+        assert admin_client.get(url).status_code == 400, url
+
+
 def test_every_page_wants_a_login(fleet: Fleet, client: Client) -> None:
     for url in (*LISTS, *detail_urls(fleet)):
         response = client.get(url)
