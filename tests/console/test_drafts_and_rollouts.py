@@ -10,9 +10,11 @@ from django.test import Client
 
 from apps.pipes import agents, drafts, services
 from apps.pipes.config import service
+from apps.pipes.config.plan import Change
 from apps.pipes.models import Agent, Draft, Pipe, Revision, Rollout, RolloutState
 from apps.pipes.rollouts import service as rollouts
 from apps.pipes.rollouts.waves import Terms, parse_waves
+from apps.pipes.templatetags.configured import leaves, plain
 from apps.runtime import clock
 from apps.runtime.problems import Conflict
 from apps.views.models import View
@@ -273,3 +275,23 @@ def test_a_change_that_would_overtake_the_rollout_is_refused_with_a_link_to_it(c
     answer = chief.post("/changes/drafts/chief/apply/", {})
     assert answer.status_code == 409
     assert f'href="/changes/{rollout.pk}/rollout/"' in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(600.0, "600"), (0.5, "0.5"), (True, "yes"), (None, "–"), ([], "–"), (["a", 1.0], "a, 1"), ({"a": False}, "a: no"), (0, "0")],
+)
+def test_values_are_shown_as_people_write_them(value: object, words: str) -> None:
+    assert plain(value) == words
+
+
+def test_changes_of_mappings_are_taken_apart_down_to_the_field() -> None:
+    before = {"home": {"source": "a", "sender": "s"}, "old": {"source": "b"}}
+    after = {"home": {"source": "c", "sender": "s"}}
+    found = leaves([Change("pipes", before, after), Change("name", "", "x"), Change("labels", None, {"a": "b"})])
+    assert [(leaf.field, leaf.before, leaf.after) for leaf in found] == [
+        ("pipes.home.source", "a", "c"),
+        ("pipes.old.source", "b", None),
+        ("name", "", "x"),
+        ("labels.a", None, "b"),
+    ]

@@ -18,11 +18,13 @@ def leaves(changes: Iterable[Change]) -> list[Change]:
 
 @register.filter
 def plain(value: Any) -> str:
-    """A value as people write it: lists with commas, yes and no; an empty one as a dash."""
+    """A value as people write it: lists with commas, yes and no, whole numbers whole; an empty one as a dash."""
     if value is None or value in ("", [], {}):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, dict):
         return ", ".join(f"{name}: {plain(item)}" for name, item in value.items())
     if isinstance(value, list):
