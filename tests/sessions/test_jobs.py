@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from apps.runtime.clock import ManualClock, now
+from apps.runtime.clock import ManualClock, now, now_datetime
 from apps.runtime.problems import Busy, Conflict, Invalid, Unavailable
 from apps.sessions.models import Command, Job, Session
 from apps.sessions.services import beats, commands, delivery, jobs, leases, phases, retries, scans, sessions
@@ -209,7 +209,7 @@ def test_s100_a_command_comes_again_until_its_job_is_taken(scan: Callable[..., J
 
 def test_a_command_that_nobody_takes_expires(leader: Session, time: ManualClock) -> None:
     command = commands.send(leader, "reload_config", {}, actor="ada")
-    time.advance(commands.LIFE.total_seconds())
+    time.advance((command.deadline - now_datetime()).total_seconds())
     assert commands.end_overdue() == 1
     command.refresh_from_db()
     assert command.state == "EXPIRED"
