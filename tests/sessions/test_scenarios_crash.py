@@ -1,5 +1,6 @@
 """Group 13 of the scenarios: kill -9, restart, Redis away, the database away, an orderly stop. Each on a server of its own."""
 
+import os
 import signal
 import sqlite3
 import threading
@@ -7,8 +8,10 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
 from django.db import connection
+from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from apps.sessions.models import Job, Leadership
@@ -152,6 +155,34 @@ def test_s148_a_database_that_is_away_means_503_and_no_acknowledgement(crashing:
     assert client.reader.paths() == {"/"}
     assert client.P("rt", [f("/x", 1)], "insert").status_code == 200
     assert client.reader.paths() == {"/", "/x"}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is never away, only locked")
+def test_s148_a_postgresql_that_is_away_means_503_and_everything_goes_on_when_it_is_back(
+    crashing: tuple[RunningServer, World],
+) -> None:
+    server, world = crashing
+    client = leader(world)
+    stream = Stream(client, "f")
+    stream.start()
+    stream.wait_for_more(10)
+    connection.close()
+    name = sql.Identifier(server.database.name)
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as cluster:
+        cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [server.database.name])
+        try:
+            wait_until(lambda: stream.refused.get(503, 0) > 2, 60, "a push that is refused")
+            away = client.reader.Q("/")
+        finally:
+            cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+    assert away.status_code == 503
+    assert int(away.headers["Retry-After"]) > 0
+    wait_until(lambda: client.reader.Q("/").status_code == 200, 60, "the database to be used again")
+    stream.wait_for_more(10)
+    stream.stop()
+    assert set(stream.refused) == {503}
+    assert set(stream.acknowledged) <= client.reader.paths()
 
 
 def test_s155_an_orderly_stop_under_load_is_quick_and_loses_nothing(crashing: tuple[RunningServer, World]) -> None:
