@@ -93,7 +93,7 @@ class RecordingServer:
         """The reasons of the gaps so far."""
         return [event["reason"] for event in self.events() if event["event_type"] == "gap"]
 
-    async def until(self, condition: Any, seconds: float = 10.0) -> None:
+    async def until(self, condition: Any, seconds: float = 40.0) -> None:
         """Waits for something to become true; fails with what was seen instead."""
         end = asyncio.get_running_loop().time() + seconds
         while not condition():
@@ -103,7 +103,7 @@ class RecordingServer:
                 )
             await asyncio.sleep(0.02)
 
-    async def job_ends(self, job_id: str, seconds: float = 20.0) -> dict[str, Any]:
+    async def job_ends(self, job_id: str, seconds: float = 40.0) -> dict[str, Any]:
         """Waits for a job's outcome."""
         await self.until(lambda: self.jobs[job_id]["state"] in ("DONE", "FAILED", "CANCELLED"), seconds)
         return self.jobs[job_id]

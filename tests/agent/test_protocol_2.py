@@ -26,7 +26,7 @@ async def test_the_leader_snapshots_audits_and_follows(recorder: RecordingServer
     (tree / "d1").rename(tree / "moved")
     (tree / "new").write_text("x")
     await recorder.until(lambda: "/new" in recorder.view and "/d1" not in recorder.view)
-    await recorder.until(lambda: any(batch["is_end"] and batch["source_type"] == "audit" for batch in recorder.batches), 20)
+    await recorder.until(lambda: any(batch["is_end"] and batch["source_type"] == "audit" for batch in recorder.batches))
     events = recorder.events()
     assert {event["event_type"] for event in events} <= {"insert", "update", "delete"}
     assert all("seq" not in batch for batch in recorder.batches)

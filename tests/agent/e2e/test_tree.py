@@ -18,4 +18,4 @@ def test_an_existing_tree_is_in_the_view_and_changes_follow(fleet: Fleet, tree: 
     (tree / "n1" / "n2" / "n3" / "q").write_text("x")
     (tree / "d3").rename(tree / "renamed")
     (tree / "renamed" / "e3" / "file").unlink()
-    fleet.until_equal(tree, 2.0)
+    fleet.until_equal(tree)
