@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
 
 from apps.pipes import keys, logins
 from apps.pipes.models import ApiKey, KeyKind
@@ -39,12 +39,20 @@ def cookie_of(user: User) -> dict[str, str]:
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={login.session_key}"}
 
 
+def _in_own_connection(act: Callable[[], object]) -> None:
+    try:
+        act()
+    finally:
+        connections.close_all()
+
+
 async def closed_after(world: World, path: str, headers: dict[str, str], act: Callable[[], object]) -> int | None:
     """Open the socket, take its first frame, do `act`; the code that it closes with then."""
     async with aiohttp.ClientSession(world.server.url) as http, http.ws_connect(path, headers=headers) as socket:
         async with asyncio.timeout(PATIENCE):
             await socket.receive_json()
-            await database_sync_to_async(act)()
+            # a thread of its own: the shared one may still be connected to the database of an earlier test
+            await asyncio.to_thread(_in_own_connection, act)
             while (await socket.receive()).type not in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
                 pass
         return socket.close_code
