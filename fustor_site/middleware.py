@@ -107,7 +107,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 @sync_and_async_middleware
 def no_nul(get_response: GetResponse) -> GetResponse:
-    """Refuse an address with a NUL in it (of the console's pages: in its query too): no name holds one, and PostgreSQL takes none.
+    """Find nothing at an address with a NUL in it, and refuse one in the query of a page: PostgreSQL takes none.
 
     The API's own parameters are checked where they are read, with the field named.
     """
@@ -124,9 +124,10 @@ def no_nul(get_response: GetResponse) -> GetResponse:
 
 
 def _refusal_of_nul(request: HttpRequest) -> HttpResponseBase | None:
-    is_api = request.path_info.startswith("/api/")
-    if "\0" in request.path_info or (not is_api and "%00" in request.META.get("QUERY_STRING", "")):
-        return JsonResponse({"detail": "The address holds a NUL.", "code": "bad_request", "fix": "Leave it out."}, status=400)
+    if "\0" in request.path_info:
+        return JsonResponse({"detail": "There is nothing at an address with a NUL in it.", "code": "not_found"}, status=404)
+    if "%00" in request.META.get("QUERY_STRING", "") and not request.path_info.startswith("/api/"):
+        return JsonResponse({"detail": "The query holds a NUL.", "code": "bad_request", "fix": "Leave it out."}, status=400)
     return None
 
 

@@ -64,8 +64,10 @@ def test_an_id_with_dots_has_every_page(reader: Client) -> None:
         assert reader.get(url).status_code == 200, url
 
 
-def test_a_nul_in_an_address_is_a_bad_request_on_either_database(admin_client: Client) -> None:
-    for url in ("/people/a%00b/", "/keys/%00/rotate/", "/pipes/?q=%00", "/audit/?q=%00", "/api/v1/manage/people/%00"):
+def test_a_nul_in_an_address_is_no_error_of_the_server_on_either_database(admin_client: Client) -> None:
+    for url in ("/people/a%00b/", "/keys/%00/rotate/", "/api/v1/manage/people/%00"):
+        assert admin_client.get(url).status_code == 404, url
+    for url in ("/pipes/?q=%00", "/audit/?q=%00"):
         assert admin_client.get(url).status_code == 400, url
 
 

@@ -58,7 +58,7 @@ class Stream(threading.Thread):
 
     def wait_for_more(self, count: int) -> None:
         wanted = len(self.acknowledged) + count
-        wait_until(lambda: len(self.acknowledged) >= wanted, 20, f"{count} more acknowledged batches")
+        wait_until(lambda: len(self.acknowledged) >= wanted, 60, f"{count} more acknowledged batches")
 
     def stop(self) -> None:
         self.over.set()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.pipes.models import Pipe
 from apps.runtime import hints
@@ -55,15 +56,20 @@ def _skip_if_due(tree: Tree, pipe: Pipe, kind: Job.Kind, interval: float, reason
 
 
 def _is_due(tree: Tree, kind: Job.Kind, interval: float) -> bool:
-    last = _last(tree, kind)
-    if last is not None and last.is_open:
+    if _jobs(tree, kind).filter(finished_at=None).exists():
         return False
+    last = _last(tree, kind)
     return phases.is_due(_turn_of(last) if last else None, interval, tree.pk, now_datetime())
 
 
 def _last(tree: Tree, kind: Job.Kind) -> Job | None:
+    return _jobs(tree, kind).order_by("-created_at").first()
+
+
+def _jobs(tree: Tree, kind: Job.Kind) -> QuerySet[Job]:
+    """What counts as a turn of this kind: a snapshot stands for an audit."""
     kinds = (Job.Kind.SNAPSHOT, Job.Kind.AUDIT) if kind == Job.Kind.AUDIT else (kind,)
-    return Job.objects.filter(tree=tree, kind__in=kinds).order_by("-created_at").first()
+    return Job.objects.filter(tree=tree, kind__in=kinds)
 
 
 def _turn_of(job: Job) -> datetime:
