@@ -14,6 +14,8 @@ DEMO ?=
 DATABASE_TESTS := tests/site tests/views tests/queries tests/pipes tests/sessions tests/blackbox
 # arguments for pytest: make test ARGS="tests/views -k tombstone"
 ARGS ?=
+# processes that test side by side; most tests wait for servers, agents and browsers
+JOBS ?= 2
 
 .PHONY: run demo test test-postgres fuzz bench lint format lock install clean help
 
@@ -31,10 +33,10 @@ install: ## the development environment in .venv
 	@$(PYTHON) tools/install.py dev >/dev/null
 
 test: install ## every test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON) -m pytest $(ARGS)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-postgres: install ## the tests that touch a database, on a PostgreSQL made for them
-	@$(VENV_PYTHON) tools/postgres.py $(VENV_PYTHON) -m pytest -n 2 --dist loadfile \
+	@$(VENV_PYTHON) tools/postgres.py $(VENV_PYTHON) -m pytest -n $(JOBS) --dist loadfile \
 		-m "not browser and not e2e" $(DATABASE_TESTS) $(ARGS)
 
 fuzz: install ## property and schema tests, longer than in `make test`
