@@ -53,7 +53,7 @@ def from_bytes(raw: bytes) -> str:
 
 def to_bytes(key: str) -> bytes:
     """The raw bytes of a key: what the kernel would be given."""
-    if not _ESCAPED.search(key):
+    if key.isascii() or not _ESCAPED.search(key):
         return key.encode()
     return b"".join(bytes([ord(char) - _ESCAPE_BASE]) if _ESCAPED.match(char) else char.encode() for char in key)
 

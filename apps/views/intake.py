@@ -166,7 +166,8 @@ class _Reader:
         listed = rows[:-1] if closes else rows
         seen = glance.look(listed) if len(listed) >= glance.WORTH_A_GLANCE and not self._refused else None
         if seen is None:
-            self._tellings.add(Telling.MIXED)
+            if not said.realtime:
+                self._tellings.update(_telling_of(row) for row in listed if _is_file(row))
             self._read_one_by_one(rows, number, said)
             return
         self._tellings.add(Telling.ALL if seen.tells_all else Telling.LITTLE if seen.tells_little else Telling.MIXED)
@@ -234,6 +235,18 @@ def _is_plain(row: FsRow) -> bool:
         and (ctime is None or -_MAX_TIME < ctime < _MAX_TIME)
         and row.mode is row.uid is row.gid is row.inode is row.nlink is None
     )
+
+
+def _is_file(row: FsRow) -> bool:
+    return row.kind != Kind.DIRECTORY if row.kind is not None else not row.is_directory
+
+
+def _telling_of(row: FsRow) -> Telling:
+    owner = (row.kind, row.mode, row.uid, row.gid, row.inode, row.nlink)
+    if owner.count(None) == len(owner):
+        return Telling.LITTLE
+    times = row.modified_time, row.created_time
+    return Telling.MIXED if None in owner or None in times else Telling.ALL
 
 
 def _op(row: FsRow) -> Op:

@@ -123,3 +123,12 @@ def test_no_column_that_a_native_row_tells_goes_unnoticed(bench: Bench, change: 
     before = {path: file.decided_at for path, file in bench.files().items()}
     bench.sn(leader, d("/d"), *[full(name, **(change if name == "f03" else {})) for name in names], end=True)
     assert {path for path, file in bench.files().items() if file.decided_at != before[path]} == {"/d/f03"}
+
+
+def test_small_events_of_a_native_scan_tell_all_whatever_their_directories_and_ends_tell() -> None:
+    close = FsRow(path="/d", kind="dir_close", ok=True, count=2)
+    directory = FsRow(path="/d", size=1, modified_time=5.0, is_directory=True, kind="directory")
+    events = [event([directory]), event([full("a"), full("b"), close])]
+    assert intake.read(Batch(Envelope(events=events), []), Origin(session=1, protocol=3), 1_000).telling is intake.Telling.ALL
+    events.append(event([FsRow(path="/d/c", size=1, modified_time=5.0)]))
+    assert intake.read(Batch(Envelope(events=events), []), Origin(session=1, protocol=3), 1_000).telling is intake.Telling.MIXED
