@@ -25,7 +25,8 @@ def audited(make_world: Callable[..., World], tmp_path: Path) -> Iterator[Fleet]
     """Audits every two seconds; a file is hot for two."""
     made = Fleet(
         make_world(
-            pipe={"audit_interval_sec": 2.0, "session_timeout_seconds": 4},
+            # no failover here: a session ends only by what the test is about
+            pipe={"audit_interval_sec": 2.0, "session_timeout_seconds": 30},
             view={"hot_file_threshold": 2.0},
         ),
         tmp_path,
