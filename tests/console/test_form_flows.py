@@ -26,6 +26,13 @@ AUTHOR = Author("anna", "calmer")
 
 
 @pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    """A server of this file's own: what other tests left configured would be in the way."""
+    with RunningServer() as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
 def orm(server: RunningServer, django_db_blocker: DjangoDbBlocker) -> ServerOrm:
     return ServerOrm(server, django_db_blocker)
 

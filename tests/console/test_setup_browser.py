@@ -160,7 +160,7 @@ def test_a_host_is_enrolled_and_approved_by_hand_and_others_only_look_on(desk: P
         assert answer
         assert answer.status == 403
         desk.goto("/agents/")
-        expect(desk.get_by_role("link", name="Enrol")).to_have_count(0)
+        expect(desk.get_by_role("link", name="Enrol a host")).to_have_count(0)
         desk.get_by_role("button", name="Log out").click()
     desk.goto("/setup/")
     expect(desk).to_have_url(re.compile("/login/"))

@@ -15,6 +15,13 @@ from tests.blackbox.world import World
 pytestmark = pytest.mark.blackbox
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    """A server of this file's own: what other tests left configured would be in the way."""
+    with RunningServer() as own:
+        yield own
+
+
 @pytest.fixture
 def name() -> str:
     return f"n{uuid.uuid4().hex[:8]}"
