@@ -19,6 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "types": ["mypy"],
     "imports": ["lint-imports", "--no-cache"],
     "security": ["bandit", "-q", "-c", "pyproject.toml", "-r", "fustor_schema", "fustor_site", "apps", "agent_runner"],
+    "advisories": ["python", "tools/advisories.py"],
     "templates": ["djlint", "--lint", "--quiet", "templates"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run", "--verbosity", "1"],
     "deploy": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from tools import advisories
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -23,3 +25,12 @@ def test_both_locks_pin_the_same_versions() -> None:
     run, dev = pins("run"), pins("dev")
     assert run
     assert run.items() <= dev.items(), "what runs is what was tested"
+
+
+def test_a_lock_with_a_package_that_an_advisory_is_about_is_refused() -> None:
+    known = '[[advisory]]\npackage = "django"\nbelow = "5.2.8"\nid = "CVE-2025-64459"\n'
+    assert advisories.faults("django==5.2.7 \\\n    --hash=sha256:00\n", known) == [
+        "django 5.2.7: CVE-2025-64459 is mended in 5.2.8; run make lock"
+    ]
+    assert advisories.faults("django==5.2.10\nredis[hiredis]==8.1.0 ; python_version > '3'\n", known) == []
+    assert advisories.main() == 0
