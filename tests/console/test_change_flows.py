@@ -1,7 +1,6 @@
 """In a real browser: a draft goes out in waves, halts by itself and is rolled back; orders on many rows of a list."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -11,19 +10,12 @@ from apps.pipes.audit import Actor
 from apps.pipes.config import service
 from apps.pipes.models import Agent, Draft, Rollout
 from apps.pipes.rollouts import service as rollouts
-from tests.blackbox.processes import RunningServer
+from tests.blackbox.own_server import server
 from tests.console.test_browser import ServerOrm, Site, open_browser, orm, site
 
-__all__ = ["orm", "site"]  # fixtures
+__all__ = ["orm", "server", "site"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENT = 30_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    """A server of this file's own: what other tests left configured would be in the way."""
-    with RunningServer() as own:
-        yield own
 
 
 def _prepare() -> None:

@@ -16,20 +16,15 @@ from apps.pipes.config.service import Author
 from apps.pipes.confirmation import PROVEN_AT
 from apps.pipes.models import Pipe
 from apps.runtime import clock
+from tests.blackbox.own_server import server
 from tests.blackbox.processes import RunningServer
 from tests.console.test_browser import ServerOrm
 
+__all__ = ["server"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE_MS = 30_000
 AUTHOR = Author("anna", "calmer")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    """A server of this file's own: what other tests left configured would be in the way."""
-    with RunningServer() as own:
-        yield own
 
 
 @pytest.fixture(scope="module")

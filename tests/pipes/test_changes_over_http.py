@@ -9,17 +9,12 @@ from django.utils import timezone
 
 from apps.pipes.keys import create_key
 from apps.pipes.models import Agent, KeyKind
+from tests.blackbox.own_server import server
 from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import World
 
+__all__ = ["server"]  # a fixture
 pytestmark = pytest.mark.blackbox
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    """A server of this file's own: what other tests left configured would be in the way."""
-    with RunningServer() as own:
-        yield own
 
 
 @pytest.fixture
