@@ -28,11 +28,17 @@ def http(running: Installation) -> Iterator[httpx.Client]:
 
 def verdicts(http: httpx.Client, path: str, **body: Any) -> dict[str, list[tuple[str, str]]]:
     """About → (level, words) once the agent has looked."""
-    started = http.post(path, json=body).raise_for_status().json()
+    started: dict[str, Any] = {}
+
+    def connected() -> bool:
+        started.update(http.post(path, json=body).raise_for_status().json())
+        return started["trial"] is not None
 
     def known() -> dict[str, Any]:
         told: dict[str, Any] = http.get(f"/trials/{started['trial']}").raise_for_status().json()
         return told
+
+    wait_until(connected, 60, "the agent to connect")
 
     wait_until(lambda: not known()["waits"], 60, "the agent to look")
     found: dict[str, list[tuple[str, str]]] = {}

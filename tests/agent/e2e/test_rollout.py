@@ -12,7 +12,9 @@ from apps.pipes.rollouts.waves import Terms, parse_waves
 from tests.agent.e2e.conftest import Fleet
 from tests.agent.e2e.test_server_config import AUTHOR, Configured
 from tests.agent.walk import grow
+from tests.blackbox.own_server import server
 
+__all__ = ["server"]  # a fixture: one rollout at a time goes out on a server, and other files' may be open on the shared one
 pytestmark = pytest.mark.blackbox
 
 
