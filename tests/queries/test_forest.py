@@ -124,7 +124,9 @@ def test_trees_of_members(forest: View) -> None:
 
 
 @pytest.mark.django_db
-def test_a_path_that_no_member_has_is_not_found(forest: View) -> None:
+def test_a_path_that_every_member_knows_to_be_absent_is_not_found(forest: View) -> None:
+    assert compared(forest, "/nowhere") == {}
+    Tree.objects.get(view=forest, scope="c").delete()
     with pytest.raises(NotFound):
         forests.compare(forest, "/nowhere", "", 10, only_differences=False, now=NOW)
 

@@ -496,5 +496,13 @@ def test_s174_a_forest_compares_copies_and_an_unreachable_one_is_unknown(make_wo
     second.session_id = ""
     entries = {entry["name"]: entry for entry in get(world, "/compare", path="/x").json()["entries"]}
     assert entries["first"]["states"] == {one: "present", two: "unknown"}
-    assert get(world, "/metadata", path="/x/first").json()["field"] == "member"
+    for call in ("/metadata", "/explain"):
+        members = get(world, call, path="/x/first").json()["members"]
+        assert {member["pipe_id"]: member["status"] for member in members} == {one: "present", two: "unknown"}, call
+    assert get(world, "/metadata", path="/x/first", member=one).json()["path"] == "/x/first"
+    for by in ("owner", "age"):
+        answer = get(world, "/usage", path="/x", by=by)
+        assert answer.headers["X-Fustor-Freshness"].startswith("offline"), "as bad as the worst member"
+        assert {member["pipe_id"]: member["status"] for member in answer.json()["members"]} == {one: "present", two: "present"}
+    assert sum(age["files"] for age in answer.json()["ages"]) == 3
     assert [node["path"] for node in get(world, "/search", pattern="first", member=one).json()] == ["/x/first"]

@@ -9,10 +9,19 @@ from apps.runtime.problems import Invalid
 from apps.views import access
 from apps.views.api.answers import answer
 from apps.views.api.params import PathParams, Request, Text
-from apps.views.api.read import PROBLEMS, asked_of, tree_of
+from apps.views.api.read import PROBLEMS, asked_of
 from apps.views.api.routing import router
-from apps.views.api.schemas import ComparisonOut, ExplainOut, ForestSettledOut, PlacesOut, SettledOut, UsageOut
-from apps.views.queries import forests, matching, scope, usage, whole_forest
+from apps.views.api.schemas import (
+    ComparisonOut,
+    ExplainOut,
+    ForestExplainOut,
+    ForestSettledOut,
+    ForestUsageOut,
+    PlacesOut,
+    SettledOut,
+    UsageOut,
+)
+from apps.views.queries import forest_insight, forests, matching, scope, usage, whole_forest
 from apps.views.queries.explain import explain
 from apps.views.queries.locate import locate
 from apps.views.queries.search import SearchQuestion
@@ -84,25 +93,38 @@ def _settled(request: Request, view_id: str, params: SettledParams) -> HttpRespo
     return answer(settled(tree, key, params.quiet_seconds, clock.now()), tree)
 
 
-@router.get("/{view_id}/explain", response={200: ExplainOut, **PROBLEMS}, summary="Why the view says so")
+@router.get("/{view_id}/explain", response={200: ExplainOut | ForestExplainOut, **PROBLEMS}, summary="Why the view says so")
 async def get_explain(request: Request, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
-    """The rule, session and time that decided a path; what was refused lately and why. Absent paths are explained too."""
+    """The rule, session and time that decided a path; what was refused lately and why. Absent paths are explained too.
+
+    Of a whole forest: the explanation of every member.
+    """
     return await run(Lane.QUERY, _explain, request, view_id, params)
 
 
 def _explain(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
-    view, tree, key = tree_of(request, view_id, params.member)
+    view, tree, key = asked_of(request, view_id, params.member)
+    if tree is None:
+        return answer(*forest_insight.explain_all(view, key, clock.now()))
     return answer({"view_id": view.slug, **explain(tree, key)}, tree)
 
 
-@router.get("/{view_id}/usage", response={200: UsageOut, **PROBLEMS}, summary="Files and bytes by owner or by age")
+@router.get("/{view_id}/usage", response={200: UsageOut | ForestUsageOut, **PROBLEMS}, summary="Files and bytes by owner or by age")
 async def get_usage(request: Request, view_id: str, params: Query[UsageParams]) -> HttpResponseBase:
-    """By owner: stored totals. By age: counted; `next_cursor` when one request's time was up, then add up the answers."""
+    """By owner: stored totals. By age: counted; `next_cursor` when one request's time was up, then add up the answers.
+
+    Of a whole forest: all members together, and each by itself.
+    """
     return await run(Lane.QUERY, _usage, request, view_id, params)
 
 
 def _usage(request: Request, view_id: str, params: UsageParams) -> HttpResponseBase:
-    _, tree, key = tree_of(request, view_id, params.member)
+    view, tree, key = asked_of(request, view_id, params.member)
+    if tree is None:
+        if params.by is usage.By.OWNER:
+            return answer(*forest_insight.usage_by_owner(view, key, clock.now()))
+        found, freshness = forest_insight.usage_by_age(view, key, params.cursor, clock.now())
+        return answer(found, freshness, next_cursor=found["next_cursor"])
     if params.by is usage.By.OWNER:
         return answer(usage.by_owner(tree, key), tree)
     return answer(usage.by_age(tree, key, params.cursor, clock.now()), tree)

@@ -14,6 +14,7 @@ from apps.views.api.params import MAX_INTEGER, Moment, PagedPathParams, PagePara
 from apps.views.api.routing import router
 from apps.views.api.schemas import (
     BlindSpotsOut,
+    CopiesOut,
     ForestStatsOut,
     ForestTreeOut,
     NodeOut,
@@ -112,13 +113,6 @@ def asked_of(request: Request, view_id: str, member: str | None) -> Asked:
     return Asked(view, None if is_whole else scope.complete_tree(view, member), key)
 
 
-def tree_of(request: Request, view_id: str, member: str | None) -> tuple[View, Tree, str]:
-    """The same for questions that need one tree, so a member of a forest. Raises what the edges render."""
-    view = access.readable_view(request.auth, view_id)
-    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
-    return view, scope.complete_tree(view, member), key
-
-
 @router.get("", response={200: ViewsOut, **PROBLEMS}, summary="The views this key may read")
 async def list_views(request: Request) -> HttpResponseBase:
     """Views with their freshness."""
@@ -198,14 +192,16 @@ def _search(request: Request, view_id: str, params: SearchParams) -> HttpRespons
     return answer(hits.nodes, stored, next_cursor=hits.next_cursor, as_of_seq=hits.as_of_seq)
 
 
-@router.get("/{view_id}/metadata", response={200: NodeOut, **PROBLEMS}, summary="One node")
+@router.get("/{view_id}/metadata", response={200: NodeOut | CopiesOut, **PROBLEMS}, summary="One node")
 async def get_metadata(request: Request, view_id: str, params: Query[PathParams]) -> HttpResponseBase:
-    """The node without its subtree."""
+    """The node without its subtree. Of a whole forest: the node in every member, and in what the copies differ."""
     return await run(Lane.QUERY, _metadata, request, view_id, params)
 
 
 def _metadata(request: Request, view_id: str, params: PathParams) -> HttpResponseBase:
-    _, stored, key = tree_of(request, view_id, params.member)
+    view, stored, key = asked_of(request, view_id, params.member)
+    if stored is None:
+        return answer(*forests.copies(view, key, clock.now()))
     return answer(lookup.node_at(stored, key), stored)
 
 

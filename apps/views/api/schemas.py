@@ -7,7 +7,7 @@ from ninja import Field, Schema
 from apps.views.api.described import node_shape, shape_of
 from apps.views.queries.blind_spots import BlindSpots
 from apps.views.queries.changes import Change, Feed
-from apps.views.queries.forests import Compared, Comparison
+from apps.views.queries.forests import Compared, Comparison, Copies
 from apps.views.queries.locate import Hit, Places, Unsearched
 from apps.views.queries.suspects import SuspectEntry
 from apps.views.queries.tree import Outline
@@ -199,6 +199,17 @@ class ExplainOut(Schema):
     listing: dict[str, Any] | None
 
 
+class ForestExplainOut(Schema):
+    """What every member of a forest says of a path and why. `state` of all: present, deleted or unknown."""
+
+    view_id: str
+    path: str
+    path_b64: str | None
+    state: str
+    summary: str
+    members: list[dict[str, Any]]
+
+
 HitOut = shape_of(Hit, "HitOut")
 
 
@@ -221,6 +232,25 @@ class UsageOut(Schema):
     ages: list[dict[str, Any]] | None = None
     next_cursor: str | None = None
     as_of_seq: int
+
+
+class ForestUsageOut(Schema):
+    """Files and bytes in all members of a forest. `complete`: no member is unknown, and no page follows."""
+
+    view_id: str
+    path: str
+    by: str
+    total_files: int | None = None
+    total_bytes: int | None = None
+    owners: list[dict[str, Any]] | None = None
+    unowned: dict[str, int] | None = None
+    ages: list[dict[str, Any]] | None = None
+    next_cursor: str | None = None
+    complete: bool
+    members: list[dict[str, Any]]
+
+
+CopiesOut = shape_of(Copies, "CopiesOut")
 
 
 ComparedOut = shape_of(Compared, "ComparedOut")

@@ -1,13 +1,13 @@
-"""Questions to all members of a forest at once: stats with the best, trees, one path compared (R51)."""
+"""Questions to all members of a forest at once: one path's copies, stats with the best, trees, a directory compared (R51)."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from apps.runtime.problems import NotFound
+from apps.runtime.problems import Invalid, NotFound
 from apps.views.forest import Best, Copy, MemberState, best_of, differences, state_of
-from apps.views.freshness import Freshness, State
+from apps.views.freshness import Freshness, State, of_view
 from apps.views.models import Directory, Tree, View
 from apps.views.queries import lookup, sql
 from apps.views.queries.lookup import nodes_at
@@ -40,18 +40,14 @@ def stats(view: View, key: str, by: Best, now: float) -> dict[str, Any]:
 
 
 def _member_stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
-    """`status`: ok, missing or unknown, with the figures when there are some."""
+    """`status`: ok with the figures; present, missing or unknown without."""
     freshness = freshness_of(tree, now)
     about = {"pipe_id": tree.scope, "freshness": freshness.payload()}
-    if tree.snapshot_complete_at is None:
-        return {**about, "status": "unknown", "error": incomplete(tree.view, tree).detail}
-    row = sql.fetch_one(
-        f"SELECT newest_mtime FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s",
-        (tree.pk, key),
-    )
+    row = None
+    if tree.snapshot_complete_at is not None:
+        row = sql.fetch_one(f"SELECT newest_mtime FROM {sql.DIRECTORY} WHERE tree_id = %s AND path = %s", (tree.pk, key))
     if row is None:
-        state = state_of(None, trusted=trusted(tree, key, freshness))
-        return {**about, "status": state.value, "error": lookup.absent(key).detail}
+        return {**about, **no_directory_in(tree, key, freshness)}
     figures = stats_answer(tree, key, now)
     return {
         **about,
@@ -60,6 +56,16 @@ def _member_stats(tree: Tree, key: str, now: float) -> dict[str, Any]:
         "file_count": figures["total_files"],
         "latest_mtime": row[0],
     }
+
+
+def no_directory_in(tree: Tree, key: str, freshness: Freshness) -> dict[str, Any]:
+    """`status` and `error` of a member without a directory at a path: present (of another kind), missing or unknown."""
+    if tree.snapshot_complete_at is None:
+        return {"status": MemberState.UNKNOWN.value, "error": incomplete(tree.view, tree).detail}
+    error = lookup.no_directory(tree, key)
+    if isinstance(error, Invalid):
+        return {"status": MemberState.PRESENT.value, "error": error.detail}
+    return {"status": state_of(None, trusted=trusted(tree, key, freshness)).value, "error": error.detail}
 
 
 def trusted(tree: Tree, key: str, freshness: Freshness) -> bool:
@@ -91,17 +97,39 @@ def _written(asked: list[Tree], question: TreeQuestion, best: str | None, now: f
 def _member_tree(tree: Tree, question: TreeQuestion, now: float) -> Iterator[bytes]:
     freshness = freshness_of(tree, now)
     if tree.snapshot_complete_at is None:
-        yield encode({"status": MemberState.UNKNOWN.value, "error": incomplete(tree.view, tree).detail})
+        yield encode(no_directory_in(tree, question.key, freshness))
         return
     try:
         chunks = written(tree, question, {"as_of_seq": tree.change_seq}, lookup.directory_row(tree, question.key))
-    except NotFound as error:
-        state = state_of(None, trusted=trusted(tree, question.key, freshness))
-        yield encode({"status": state.value, "error": error.detail, "freshness": freshness.payload()})
+    except NotFound:
+        yield encode({**no_directory_in(tree, question.key, freshness), "freshness": freshness.payload()})
         return
     yield encode({"status": "ok", "freshness": freshness.payload()})[:-1] + b',"data":'
     yield from chunks
     yield b"}"
+
+
+class Copies(msgspec.Struct, kw_only=True):
+    """One path in every member: `status` present with its `node`, missing or unknown; `differs`: in what the copies do."""
+
+    view_id: str
+    path: str
+    path_b64: str | None
+    members: list[dict[str, Any]]
+    differs: list[str]
+
+
+def copies(view: View, key: str, now: float) -> tuple[Copies, Freshness]:
+    """The node at a path in every member, and how fresh they are together. Raises NotFound, Unavailable."""
+    asked = _sides(view, key, now)
+    found = Copies(
+        view_id=view.slug,
+        path=paths.display(key),
+        path_b64=paths.to_base64(key) if paths.is_escaped(key) else None,
+        members=[member.summary() for member in asked],
+        differs=_differs(asked),
+    )
+    return found, of_view([member.freshness for member in asked])
 
 
 class Compared(msgspec.Struct, kw_only=True):
@@ -128,9 +156,7 @@ class Comparison(msgspec.Struct, kw_only=True):
 
 def compare(view: View, key: str, after: str, limit: int, *, only_differences: bool, now: float) -> Comparison:
     """The path in every member, and its direct entries by name, those behind the name `after`. Raises NotFound, Unavailable."""
-    asked = [_Member(tree, key, now) for tree in members(view)]
-    if not any(member.top for member in asked):
-        raise lookup.absent(key)
+    asked = _sides(view, key, now)
     entries: list[Compared] = []
     scanned = after
     for name in _names(asked, after, limit):
@@ -143,7 +169,7 @@ def compare(view: View, key: str, after: str, limit: int, *, only_differences: b
         view_id=view.slug,
         path=paths.display(key),
         members=[member.summary() for member in asked],
-        differs=differences({m.pipe: m.state for m in asked}, {m.pipe: copy_of(m.top) for m in asked if m.top}),
+        differs=_differs(asked),
         entries=entries,
         next_cursor=paths.to_base64(paths.join(paths.ROOT, scanned)) if more else None,
     )
@@ -177,6 +203,18 @@ class _Member:
     def summary(self) -> dict[str, Any]:
         """What it says of the directory itself."""
         return {"pipe_id": self.pipe, "status": self.state.value, "node": self.top, "freshness": self.freshness.payload()}
+
+
+def _sides(view: View, key: str, now: float) -> list[_Member]:
+    """Every member's side of a path. Raises NotFound when all of them know that it is not there, Unavailable."""
+    asked = [_Member(tree, key, now) for tree in members(view)]
+    if all(member.state is MemberState.MISSING for member in asked):
+        raise lookup.absent(key)
+    return asked
+
+
+def _differs(asked: list[_Member]) -> list[str]:
+    return differences({side.pipe: side.state for side in asked}, {side.pipe: copy_of(side.top) for side in asked if side.top})
 
 
 def _names(asked: list[_Member], after: str, limit: int) -> list[str]:

@@ -5,9 +5,11 @@ there (R36), as `du` does.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
+
+from django.db.models import Sum
 
 from apps.views import clock as watermark
 from apps.views.models import OwnerTotal, Tree
@@ -36,22 +38,31 @@ AGES: tuple[tuple[str, float], ...] = (
     ("1y", 365 * _DAY),
     ("3y", 3 * 365 * _DAY),
 )
+AGE_NAMES = (*(f"under {name}" for name, _ in AGES), f"over {AGES[-1][0]}", "unknown")
 
 
 def by_owner(tree: Tree, key: str) -> dict[str, Any]:
     """Files and bytes per uid below a directory, most bytes first; what carries no uid is `unowned`. Raises NotFound, Invalid."""
     row = lookup.directory_at(tree, key)
     directory, files, size = row[0], row[3], row[5]
-    totals = OwnerTotal.objects.filter(directory_id=directory).order_by("-bytes", "uid").values_list("uid", "files", "bytes")
-    owners = [{"uid": uid, "files": count, "bytes": total} for uid, count, total in totals[:MAX_OWNERS]]
     return {
         "path": paths.display(key),
-        "by": "owner",
+        "by": By.OWNER.value,
         "total_files": files,
         "total_bytes": size,
+        **owners_of([directory], files, size),
+        "as_of_seq": tree.change_seq,
+    }
+
+
+def owners_of(directories: Sequence[int], files: int, size: int) -> dict[str, Any]:
+    """`owners` of what is below the directories (of different trees) together, and what of so many files and bytes is `unowned`."""
+    totals = OwnerTotal.objects.filter(directory_id__in=directories).values("uid").order_by()
+    summed = totals.annotate(of_files=Sum("files"), of_bytes=Sum("bytes")).order_by("-of_bytes", "uid")
+    owners = [{"uid": row["uid"], "files": row["of_files"], "bytes": row["of_bytes"]} for row in summed[:MAX_OWNERS]]
+    return {
         "owners": owners,
         "unowned": {"files": files - sum(o["files"] for o in owners), "bytes": size - sum(o["bytes"] for o in owners)},
-        "as_of_seq": tree.change_seq,
     }
 
 
@@ -61,10 +72,10 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
     `next_cursor`: the time of one request was up; add the next answer's figures to these.
     """
     lookup.directory_at(tree, key)
-    cursor = cursors.resume(cursor_text, tree, cursors.question_of("usage", key))
+    cursor = cursors.resume(cursor_text, tree, age_question(key))
     deadline = time.monotonic() + budget_seconds
     storage_now = watermark.logical_now(tree.clock, now)
-    counts = [[0, 0, 0] for _ in (*AGES, "older", "unknown")]
+    counts = [[0, 0, 0] for _ in AGE_NAMES]
     following: str | None = None
     for low, last in _slices(tree, key, cursor.position[0] if cursor.position else None):
         for group, *figures in _aged(tree, key, low, last, storage_now):
@@ -74,7 +85,7 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
             break
     return {
         "path": paths.display(key),
-        "by": "age",
+        "by": By.AGE.value,
         "storage_time": storage_now,
         "ages": _named(counts),
         "next_cursor": following,
@@ -82,11 +93,24 @@ def by_age(tree: Tree, key: str, cursor_text: str | None, now: float, budget_sec
     }
 
 
+def age_question(key: str) -> str:
+    """What a cursor of usage by age is bound to."""
+    return cursors.question_of("usage", key)
+
+
 def _named(counts: list[list[int]]) -> list[dict[str, Any]]:
-    names = [f"under {name}" for name, _ in AGES] + [f"over {AGES[-1][0]}", "unknown"]
     return [
         {"age": name, "files": files, "bytes": size, "unique_bytes": unique}
-        for name, (files, size, unique) in zip(names, counts, strict=True)
+        for name, (files, size, unique) in zip(AGE_NAMES, counts, strict=True)
+    ]
+
+
+def summed(parts: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The `ages` of several answers added up."""
+    figures = ("files", "bytes", "unique_bytes")
+    return [
+        {"age": name, **{figure: sum(part[number][figure] for part in parts) for figure in figures}}
+        for number, name in enumerate(AGE_NAMES)
     ]
 
 

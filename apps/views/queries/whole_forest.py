@@ -101,7 +101,7 @@ def _in_turn(
     complete = [tree for tree in asked if tree.snapshot_complete_at is not None]
     entries: list[Any] = []
     following: str | None = None
-    for tree in _from_cursor(complete, cursor):
+    for tree in from_cursor(complete, cursor):
         if len(entries) == limit:
             following = cursors.start(tree, question).text()
             break
@@ -115,7 +115,7 @@ def _in_turn(
     return Listed(entries, following, unsearched, forest_freshness(asked, now))
 
 
-def _from_cursor(complete: list[Tree], cursor: str | None) -> list[Tree]:
+def from_cursor(complete: list[Tree], cursor: str | None) -> list[Tree]:
     """The members from the one that a cursor belongs to. Raises Invalid, Gone."""
     if not cursor:
         return complete
