@@ -1,6 +1,6 @@
 """Questions to storage that may never answer, asked from a daemon thread: neither the event loop nor the end of the process waits.
 
-Used by pipe.py for the mount's identity.
+Used by mount.py for the mount's identity.
 """
 
 import asyncio

@@ -1,6 +1,5 @@
 """The configuration that the server wants this agent to run: fetched, reported back. Used by the supervisor."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,11 +15,12 @@ class _Desired(msgspec.Struct):
     config: dict[str, Any]
 
 
-@dataclass(frozen=True)
 class ServerConfig:
     """Speaks to the server with this agent's own key."""
 
-    own: Own
+    def __init__(self, own: Own) -> None:
+        self._own = own
+        self._told: tuple[str, str] | None = None
 
     async def fetch(self) -> AgentConfig | None:
         """The desired configuration; None when this key has none (a receiver's key, or an agent without pipes).
@@ -37,15 +37,18 @@ class ServerConfig:
             await sender.close()
         if not desired.config.get("pipes"):
             return None
-        return config.from_document(desired.config, self.own, "the server's configuration", str(desired.revision))
+        return config.from_document(desired.config, self._own, "the server's configuration", str(desired.revision))
 
     async def report(self, revision: str, error: str = "") -> None:
-        """Tells which revision runs, or why the desired one does not. Raises SenderProblem."""
+        """Tells which revision runs and why another one does not, unless the server was told so last time. Raises SenderProblem."""
+        if (revision, error) == self._told:
+            return
         sender = self._sender()
         try:
             await sender.call("POST", "/agents/self/report", {"revision": int(revision or 0), "error": error}, dict)
         finally:
             await sender.close()
+        self._told = (revision, error)
 
     def _sender(self) -> HttpSender:
-        return HttpSender(SenderConfig(uri=self.own.server, key=self.own.key))
+        return HttpSender(SenderConfig(uri=self._own.server, key=self._own.key))

@@ -6,21 +6,23 @@ Started by `fustor-agent run`.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
 
-from agent_runner import check, health, log, running
-from agent_runner.config import AgentConfig, Own, PipeConfig, SourceConfig, from_document, from_yaml, to_yaml
-from agent_runner.drivers import Source, make_sender, make_source
+from agent_runner import check, health, log
+from agent_runner.config import AgentConfig, Own, PipeConfig, from_document, from_yaml, to_yaml
+from agent_runner.drivers import make_sender, make_source
 from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
+from agent_runner.home_notes import HomeNotes
+from agent_runner.host import Host
 from agent_runner.host_commands import HostCommands
 from agent_runner.mapping import compile_projection
-from agent_runner.pipe import AgentPipe, Host
-from agent_runner.problems import AgentProblem, ConfigProblem, SourceProblem
+from agent_runner.pipe import AgentPipe
+from agent_runner.problems import AgentProblem, ConfigProblem
+from agent_runner.running_sources import RunningSources
 from agent_runner.server_config import ServerConfig
 from agent_runner.worker import Worker, broker_answers
 
@@ -43,16 +45,6 @@ class Options:
 
 
 @dataclass
-class RunningSource:
-    """A source, started or waiting for its next try."""
-
-    source: Source
-    recovery: Recovery = field(default_factory=lambda: Recovery(first=1.0, longest=30.0))
-    started: bool = False
-    next_try: float = 0.0
-
-
-@dataclass
 class RunningPipe:
     """A pipe and its task."""
 
@@ -65,14 +57,11 @@ class Supervisor:
     """The agent. `run` returns when it was told to stop."""
 
     def __init__(self, config: AgentConfig, home: Home, options: Options) -> None:
-        self._config, self._home, self._options = config, home, options
+        self._config, self._options = config, options
         self._server_config = ServerConfig(options.own) if options.own.server and options.own.key else None
-        self._sources: dict[bytes, RunningSource] = {}
+        self._sources, self._notes = RunningSources(), HomeNotes(home)
         self._pipes: dict[str, RunningPipe] = {}
         self._held: set[str] = set()
-        self._unwritten: dict[str, Callable[[], None]] = {}
-        self._home_error = ""
-        self._told: tuple[str, str] | None = None
         self._stopping = asyncio.Event()
         self._worker_deadline = 0.0
         self._host = Host(
@@ -82,7 +71,7 @@ class Supervisor:
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
             worker_ready=self._worker_ready,
             session_changed=self._note_sessions,
-            health=lambda: {**health.report(), "home_error": self._home_error},
+            health=lambda: {**health.report(), "home_error": self._notes.error},
             config_yaml=lambda: to_yaml(self._config),
             allowed_commands=options.allowed_commands,
             log_format=options.log_format,
@@ -100,7 +89,7 @@ class Supervisor:
             helpers.append(asyncio.create_task(self._worker.run(), name="worker"))
         try:
             self._start_pipes()
-            self._keep_config()
+            self._notes.configuration(self._config)
             await self._tend_until_stopped()
         finally:
             await self._stop(helpers)
@@ -131,18 +120,10 @@ class Supervisor:
                 return {"configuration": "local"}
             await self.apply(msgspec.structs.replace(desired, broker_url=self._config.broker_url))
         except ConfigProblem as problem:
-            await self._tell(str(problem))
+            await self._server_config.report(self._config.revision, str(problem))
             raise
-        await self._tell()
+        await self._server_config.report(self._config.revision)
         return {"revision": self._config.revision}
-
-    async def _tell(self, error: str = "") -> None:
-        """Reports which revision runs and why another one does not, unless the server was told so last time."""
-        assert self._server_config is not None
-        report = (self._config.revision, error)
-        if report != self._told:
-            await self._server_config.report(*report)
-            self._told = report
 
     async def update(self, config_yaml: str) -> dict[str, Any]:
         """Applies a configuration given as YAML. Raises ConfigProblem; then everything stays as it was."""
@@ -183,8 +164,8 @@ class Supervisor:
         await asyncio.gather(*(self._stop_pipe(name) for name in changed))
         self._config = config
         self._start_pipes()
-        self._stop_unused_sources()
-        self._keep_config()
+        self._sources.keep_only(pipe.source for pipe in config.pipes if not pipe.disabled)
+        self._notes.configuration(self._config)
         _log.info("configuration applied", revision=config.revision, pipes=sorted(self._pipes))
 
     async def _worker_ready(self) -> None:
@@ -197,9 +178,9 @@ class Supervisor:
 
     async def _tend_until_stopped(self) -> None:
         while not self._stopping.is_set():
-            self._tend_sources()
+            self._sources.tend()
             self._tend_pipes()
-            self._write_home()
+            self._notes.write()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TEND_SECONDS)
 
@@ -208,39 +189,11 @@ class Supervisor:
             if not (config.disabled or config.id in self._pipes or config.id in self._held):
                 self._pipes[config.id] = self._start_pipe(config)
         self._note_sessions()
-        self._tend_sources()
+        self._sources.tend()
 
     def _start_pipe(self, config: PipeConfig) -> RunningPipe:
-        pipe = AgentPipe(config, self._host, self._source(config.source))
+        pipe = AgentPipe(config, self._host, self._sources.get(config.source))
         return RunningPipe(pipe, asyncio.create_task(pipe.run(), name=f"pipe {config.id}"))
-
-    def _source(self, config: SourceConfig) -> Source:
-        key = msgspec.json.encode(config)
-        if key not in self._sources:
-            self._sources[key] = RunningSource(make_source(config))
-        return self._sources[key].source
-
-    def _tend_sources(self) -> None:
-        """Starts sources that do not run: at first, after a failure, and when their thread ended by itself."""
-        now = asyncio.get_running_loop().time()
-        for item in self._sources.values():
-            if item.started and item.source.alive:
-                continue
-            if item.started:
-                item.started = False
-                item.source.stop()
-                item.next_try = now + item.recovery.failed(SourceProblem("the watching thread ended"))
-            elif now >= item.next_try:
-                self._try_source(item, now)
-
-    def _try_source(self, item: RunningSource, now: float) -> None:
-        try:
-            item.source.start()
-        except SourceProblem as problem:
-            item.next_try = now + item.recovery.failed(problem)
-            _log.error("source not started", uri=item.source.uri, reason=str(problem), fix=problem.fix)
-        else:
-            item.started = True
 
     def _tend_pipes(self) -> None:
         """A pipe's task never ends by itself; one that did has a bug, and must not take the others with it."""
@@ -251,39 +204,12 @@ class Supervisor:
                 self._pipes[name] = self._start_pipe(item.pipe.config)
 
     def _note_sessions(self) -> None:
-        self._unwritten["sessions"] = lambda: running.write(self._home, [item.pipe.job_context() for item in self._pipes.values()])
-        self._write_home()
-
-    def _keep_config(self) -> None:
-        self._unwritten["configuration"] = lambda: self._home.write_json(self._home.last_config, self._config)
-        self._write_home()
-
-    def _write_home(self) -> None:
-        """Writes what is to be written. A home that cannot be written ends nothing: it is told, and tried again at every turn."""
-        before, self._home_error = self._home_error, ""
-        for what, write in list(self._unwritten.items()):
-            try:
-                write()
-            except OSError as error:
-                self._home_error = f"{what} not kept in {self._home.path}: {error.strerror}"
-            else:
-                del self._unwritten[what]
-        if self._home_error and self._home_error != before:
-            _log.error("home cannot be written", reason=self._home_error, fix="Free some space there; it is tried again.")
+        self._notes.sessions(lambda: [item.pipe.job_context() for item in self._pipes.values()])
 
     async def _stop_pipe(self, name: str) -> None:
         item = self._pipes.pop(name)
         item.task.cancel()
         await asyncio.gather(item.task, return_exceptions=True)
-
-    def _stop_unused_sources(self) -> None:
-        used = {msgspec.json.encode(pipe.source) for pipe in self._config.pipes if not pipe.disabled}
-        for key in [key for key in self._sources if key not in used]:
-            self._stop_source(self._sources.pop(key))
-
-    def _stop_source(self, item: RunningSource) -> None:
-        if not item.source.stop():
-            _log.error("a watching thread does not end: it hangs in the storage", uri=item.source.uri)
 
     async def _stop(self, helpers: list["asyncio.Task[None]"]) -> None:
         _log.info("stopping")
@@ -294,7 +220,6 @@ class Supervisor:
             _, pending = await asyncio.wait(tasks, timeout=STOP_SECONDS)
             for task in pending:
                 _log.error("did not stop in time", task=task.get_name())
-        for item in self._sources.values():
-            self._stop_source(item)
-        self._home.running.unlink(missing_ok=True)
+        self._sources.stop()
+        self._notes.forget_sessions()
         _log.info("stopped")
