@@ -34,6 +34,7 @@ from fustor_schema.pipestate import PipeState
 from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import server_database
 from tests.console.conftest import build_fleet
+from tests.queries.trees import fill, make_view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -128,7 +129,7 @@ def _site(url: str) -> Site:
         "/system/",
         "/no-such-page/",
     )
-    return Site(url, _logged_in(), pages, fleet.pipe.slug, fleet.view.slug)
+    return Site(url, _logged_in(), (*pages, *_copies()), fleet.pipe.slug, fleet.view.slug)
 
 
 def _govern() -> tuple[int, ...]:
@@ -173,6 +174,21 @@ def _roll_out() -> int:
     rollouts.advance_all()
     drafts.put_object("anna", "pipes", "browsed-pipe", {"receiver": "browsed-in", "views": ["browsed"], "disabled": True})
     return revision.number
+
+
+def _copies() -> tuple[str, ...]:
+    """Pages of a forest whose members differ; one of them is offline, one was never scanned."""
+    north, south = make_view("copies", "north-archive"), make_view("copies", "south-archive", live_sessions=0)
+    fill(north, {"/runs/one.bam": {}, "/runs/two.bam": {"size": 4_000_000}, "/runs/only-north.bam": {}})
+    fill(south, {"/runs/one.bam": {}, "/runs/two.bam": {"size": 5}, "/runs/deep/inside.bam": {}})
+    make_view("copies", "new-mirror", snapshot_complete_at=None)
+    return (
+        "/views/copies/tree/?path=/runs",
+        "/views/copies/tree/?path=/runs&only=differences",
+        "/views/copies/tree/?path=/runs&scope=north-archive",
+        "/views/copies/search/?q=bam",
+        "/views/copies/inspect/?path=/runs/two.bam",
+    )
 
 
 def _logged_in() -> str:

@@ -1,4 +1,4 @@
-"""The explorer `/views/<slug>/tree/`: a lazy tree beside the table of one directory, live."""
+"""The explorer `/views/<slug>/tree/`: a lazy tree beside the table of one directory, live; a whole forest's copies side by side."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 
 from apps.runtime.console import PARTS_HEADER, page
 from apps.views.models import Directory
-from apps.views.pages import listing
+from apps.views.pages import copies, listing
 from apps.views.pages.place import Place, page_number, place_of
 from fustor_schema import paths
 
@@ -31,6 +31,8 @@ class Twig:
 def tree(request: HttpRequest, slug: str) -> HttpResponse:
     """The page; to a page that refreshes itself, the table alone."""
     place = place_of(request, slug)
+    if place.is_whole:
+        return copies.side_by_side(request, place)
     sort, at = request.GET.get("sort", listing.BY_NAME), listing.Spot.read(request.GET.get("at", ""))
     found = listing.listing(place.tree, place.key, sort, page_number(request), at) if place.tree else None
     context: dict[str, Any] = {"place": place, "found": found, "request": request}

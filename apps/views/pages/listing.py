@@ -95,9 +95,13 @@ class Listing:
 
     @property
     def crumbs(self) -> list[tuple[str, str]]:
-        """(name, address) of every directory above, the root first, then itself."""
-        keys = [*reversed(paths.ancestors(self.directory.path)), self.directory.path]
-        return [(paths.display(paths.name(key)) or paths.ROOT, address(key)) for key in keys]
+        """Of the directory."""
+        return crumbs(self.directory.path)
+
+
+def crumbs(key: str) -> list[tuple[str, str]]:
+    """(name, address) of every directory above a path, the root first, then itself."""
+    return [(paths.display(paths.name(above)) or paths.ROOT, address(above)) for above in (*reversed(paths.ancestors(key)), key)]
 
 
 def address(key: str) -> str:

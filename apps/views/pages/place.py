@@ -10,16 +10,28 @@ from apps.views.access import Principal
 from apps.views.models import Tree, View
 from apps.views.ports import ports
 from apps.views.queries import scope
+from fustor_schema import paths
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the reader is. `tree` is None while no session ever fed the view."""
+    """Where the reader is. `tree` is None while no session ever fed the view. `scopes`: the members of a forest."""
 
     view: View
     tree: Tree | None
     scopes: tuple[str, ...]
     key: str
+    is_whole: bool
+
+    @property
+    def scope(self) -> str:
+        """The member that the reader chose; empty for a whole forest, and for a view that is none."""
+        return "" if self.is_whole or self.tree is None else self.tree.scope
+
+    @property
+    def field(self) -> tuple[str, str]:
+        """The name and value of the parameter that carries the path without loss (R34)."""
+        return ("path_b64", paths.to_base64(self.key)) if paths.is_escaped(self.key) else ("path", self.key)
 
 
 def reader(request: HttpRequest) -> Principal:
@@ -36,7 +48,8 @@ def place_of(request: HttpRequest, slug: str) -> Place:
     trees = list(view.trees.order_by("scope"))
     wanted = request.GET.get("scope", "")
     chosen = next((tree for tree in trees if tree.scope == wanted), trees[0] if trees else None)
-    return Place(view, chosen, tuple(tree.scope for tree in trees if tree.scope), _key(request))
+    scopes = tuple(tree.scope for tree in trees if tree.scope)
+    return Place(view, chosen, scopes, _key(request), is_whole=bool(scopes) and wanted not in scopes)
 
 
 def _key(request: HttpRequest) -> str:

@@ -9,11 +9,11 @@ from django.shortcuts import render
 from apps.runtime import clock
 from apps.runtime.console import page
 from apps.runtime.problems import Problem
-from apps.views.models import Tree
-from apps.views.pages.place import place_of, reader
+from apps.views.pages.place import Place, place_of, reader
 from apps.views.queries.locate import Places, locate
 from apps.views.queries.matching import Filters, Mode, Pattern
 from apps.views.queries.search import Hits, SearchQuestion, search
+from apps.views.queries.whole_forest import search_all
 from fustor_schema import paths
 
 PAGE_SIZE = 100
@@ -23,19 +23,23 @@ MARKS = {"suspect": Filters(suspect=True), "blind": Filters(agent_missing=True)}
 
 @page()
 def in_view(request: HttpRequest, slug: str) -> HttpResponse:
-    """Hits below a path of one view, in pages."""
+    """Hits below a path of one view, in pages; of a forest in all its members, or in the one that the reader chose."""
     place = place_of(request, slug)
     words, marks = request.GET.get("q", "").strip(), request.GET.get("marks", "")
     context: dict[str, Any] = {"place": place, "words": words, "marks": marks}
     if place.tree and (words or marks in MARKS):
-        context |= _hits(place.tree, place.key, words, marks, request.GET.get("cursor"))
+        context |= _hits(place, words, marks, request.GET.get("cursor"))
     return render(request, "views/search.html", context)
 
 
-def _hits(tree: Tree, key: str, words: str, marks: str, cursor: str | None) -> dict[str, Any]:
-    question = SearchQuestion(Pattern(words or "*", Mode.AUTO, ignore_case=True), key, MARKS.get(marks, Filters()))
+def _hits(place: Place, words: str, marks: str, cursor: str | None) -> dict[str, Any]:
+    question = SearchQuestion(Pattern(words or "*", Mode.AUTO, ignore_case=True), place.key, MARKS.get(marks, Filters()))
     try:
-        hits: Hits = search(tree, question, cursor, PAGE_SIZE)
+        if place.is_whole:
+            listed = search_all(place.view, question, cursor, PAGE_SIZE, clock.now())
+            return {"hits": listed.entries, "next_cursor": listed.next_cursor, "unsearched": listed.unsearched}
+        assert place.tree is not None
+        hits: Hits = search(place.tree, question, cursor, PAGE_SIZE)
     except Problem as problem:
         return {"problem": problem}
     return {"hits": hits.nodes, "next_cursor": hits.next_cursor}
