@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from tests.blackbox.world import World, server_database
 
 FILES_PER_DIRECTORY = 100
 JOB_SECONDS = 600.0
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,19 @@ def _cpu_seconds() -> float:
     return sum(item.ru_utime + item.ru_stime for item in used)
 
 
-def make_tree(root: Path, files: int) -> None:
-    """`files` empty files, a hundred to a directory, directories three deep."""
+def make_tree(root: Path, files: int, *, fresh: bool = False) -> None:
+    """`files` empty files, a hundred to a directory, directories three deep; last written at some time of the past year, or all of
+    them just now (`fresh`: every one is a suspect)."""
+    now, ages = time.time(), random.Random(1)
     for number in range(0, files, FILES_PER_DIRECTORY):
         directory = root / f"a{number // 100_000}" / f"b{number // 5_000}" / f"c{number // FILES_PER_DIRECTORY}"
         directory.mkdir(parents=True)
         for inner in range(min(FILES_PER_DIRECTORY, files - number)):
-            os.close(os.open(directory / f"file-{inner:05d}.dat", os.O_CREAT | os.O_WRONLY))
+            path = directory / f"file-{inner:05d}.dat"
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+            if not fresh:
+                written = now - ages.uniform(DAY_SECONDS, 365 * DAY_SECONDS)
+                os.utime(path, (written, written))
 
 
 def with_find(root: Path) -> int:
@@ -135,12 +143,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tree", type=Path, help="an existing directory instead of a made one")
+    parser.add_argument("--fresh", action="store_true", help="every file of the made tree was just written, and is suspect")
     parser.add_argument("--scan-only", action="store_true", help="no server: only find and the scanner")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fustor-bench-") as made:
         root = options.tree or Path(made)
         if options.tree is None:
-            make_tree(root, options.files)
+            make_tree(root, options.files, fresh=options.fresh)
         print(json.dumps(measure(root, options)))
 
 

@@ -21,7 +21,7 @@ from agent_runner.sources.fs import frames, identity, settings
 from agent_runner.sources.fs.scanner import Scanner
 from fustor_schema.sources import SourceType
 
-FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 4_000, 200, 20_000
+FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 4_000, 200, 10_000
 BATCH_SECONDS = 1.0
 
 

@@ -27,7 +27,7 @@ from fustor_schema.sources import PROTOCOL_V3
 from fustor_schema.wire import Event, FsRow
 
 EVENT_ROWS = 1_000
-FRAME_ROWS = 4_000
+FRAME_ROWS = 2_000
 FRAME_SECONDS = 0.25
 MakeRow = Callable[[str, os.stat_result], Any]
 _TYPE_BITS = 0o170000

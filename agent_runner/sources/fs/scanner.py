@@ -19,7 +19,7 @@ from agent_runner import clock, log, mapping
 from agent_runner.sources.fs import frames, rows
 from fustor_schema.wire import Event, FsRow
 
-QUEUED_FRAMES = 6
+QUEUED_FRAMES = 3
 BUFFER_BYTES = 1 << 20
 STOP_SECONDS = 1.0
 TASK_DIRECTORIES = 64
