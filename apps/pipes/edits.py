@@ -15,6 +15,7 @@ from apps.pipes.config import service
 from apps.pipes.config.check import faults_of
 from apps.pipes.config.document import Document, from_plain
 from apps.pipes.config.faults import refuse
+from apps.pipes.config.losses import Loss, losses_of
 from apps.pipes.config.places import Place, fields_at, owner_fields, without
 from apps.pipes.config.plan import Change, Plan
 from apps.pipes.config.render import render
@@ -68,6 +69,15 @@ def save(edit: Edit, author: service.Author) -> Outcome:
     kind, ident = edit.place.owner
     wanted = service.Wanted(document_with(kind, ident, owner_fields(document, edit.place, edit.mine)))
     return service.change(wanted, author)
+
+
+def losses(edit: Edit) -> tuple[Loss, ...]:
+    """What saving would make the server forget for good. Raises what saving would."""
+    document = render()
+    _check_unchanged(edit, fields_at(document, edit.place), service.latest_number())
+    kind, ident = edit.place.owner
+    wanted = document_with(kind, ident, owner_fields(document, edit.place, edit.mine))
+    return losses_of(document, service.preview(service.Wanted(wanted)).result)
 
 
 def add_to_draft(edit: Edit, author: str) -> Draft:

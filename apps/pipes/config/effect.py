@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from apps.pipes import ports
 from apps.pipes.config.document import AgentDoc, Document
+from apps.pipes.config.losses import emptied_views
 from apps.pipes.config.plan import Action, Plan, listed_refs
 from apps.pipes.part import configuration_of
 
@@ -47,7 +48,7 @@ def effect_of(before: Document, plan: Plan) -> Effect:
         pipes=tuple(sorted(_touched_pipes(before, plan))),
         pipes_off=off,
         agents=tuple(_agent_effects(before, after)),
-        views_emptied=tuple(sorted(_emptied(before, after))),
+        views_emptied=tuple(sorted(emptied_views(before, after))),
         keys_refused=refused,
         sessions_end=ports.count_live_sessions(off, refused) if off or refused else 0,
     )
@@ -104,8 +105,3 @@ def _pipes_run(document: Document, name: str) -> dict[str, tuple[object, ...]]:
         for ident, pipe in agent.pipes.items()
         if not pipe.disabled
     }
-
-
-def _emptied(before: Document, after: Document) -> set[str]:
-    """Views that forget what they know: deleted, or given to another driver."""
-    return {ident for ident, view in before.views.items() if ident not in after.views or after.views[ident].driver != view.driver}

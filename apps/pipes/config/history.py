@@ -2,7 +2,9 @@
 
 from apps.pipes.config import service
 from apps.pipes.config.document import Document, from_plain
+from apps.pipes.config.losses import Loss, losses_of
 from apps.pipes.config.plan import Plan, compare
+from apps.pipes.config.render import render
 from apps.pipes.models import Revision
 from apps.runtime.problems import NotFound
 
@@ -28,6 +30,11 @@ def document_at(number: int) -> Document:
 def difference(before: int, after: int) -> Plan:
     """What changed between two revisions; 0 is the empty configuration before the first."""
     return compare(document_at(before), document_at(after))
+
+
+def losses_of_restoring(found: Revision) -> tuple[Loss, ...]:
+    """What restoring a revision would make the server forget for good."""
+    return losses_of(render(), document_of(found))
 
 
 def restore(number: int, author: service.Author, *, expected: int | None = None) -> tuple[Plan, Revision | None]:

@@ -14,6 +14,7 @@ from apps.pipes.config.canonical import canonical
 from apps.pipes.config.check import faults_of
 from apps.pipes.config.document import Document, to_plain
 from apps.pipes.config.faults import Notice, refuse
+from apps.pipes.config.losses import losses_of
 from apps.pipes.config.plan import Action, Plan, compare, listed_refs, merge, without_keys
 from apps.pipes.config.render import render
 from apps.pipes.hashing import Fingerprint
@@ -51,14 +52,16 @@ class Wanted:
 
 
 def preview(wanted: Wanted) -> Plan:
-    """What applying would do. Raises Invalid with every fault."""
+    """What applying would do, and in its notices what it loses for good. Raises Invalid with every fault."""
     current = render()
     kept = frozenset(ApiKey.objects.filter(origin=ApiKey.Origin.CREATED).values_list("ref", flat=True))
     dead = _dead_refs() & listed_refs(wanted.document)
     result = merge(current, without_keys(wanted.document, dead), replace=wanted.replace, kept_refs=kept)
     refuse(faults_of(result))
     plan = compare(current, canonical(result))
-    return replace(plan, notices=tuple(Notice(f"key {ref}", "is revoked here and stays revoked.") for ref in sorted(dead)))
+    revoked = (Notice(f"key {ref}", "is revoked here and stays revoked.") for ref in sorted(dead))
+    lost = (loss.notice for loss in losses_of(current, plan.result))
+    return replace(plan, notices=(*revoked, *lost))
 
 
 @transaction.atomic

@@ -21,7 +21,7 @@ from apps.pipes.models import Revision
 from apps.pipes.pages.people import author_of
 from apps.pipes.pages.terms import TermsForm, posted_terms
 from apps.pipes.permissions import Verb
-from apps.runtime.console import page
+from apps.runtime.console import allowed, page
 from apps.runtime.problems import NotFound, Problem
 
 PAGE_SIZE = 50
@@ -132,7 +132,10 @@ def revision(request: HttpRequest, number: int) -> HttpResponse:
         found, plan = history.revision(number), history.difference(_number_before(number), number)
     except NotFound as problem:
         raise Http404(problem.detail) from problem
-    context = {"revision": found, "plan": plan, "newest": service.latest_number()}
+    newest = service.latest_number()
+    context: dict[str, Any] = {"revision": found, "plan": plan, "newest": newest}
+    if number != newest and allowed(request.user, Verb.CONFIGURE):
+        context["restoring_loses"] = [loss.notice for loss in history.losses_of_restoring(found)]
     return render(request, "configured/revision.html", context)
 
 

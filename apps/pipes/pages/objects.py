@@ -4,6 +4,7 @@ Everything is saved by apps.pipes.edits, so the checks and the reasons are those
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -20,6 +21,7 @@ from apps.pipes.config import render as configuration
 from apps.pipes.config import service
 from apps.pipes.config.document import Document
 from apps.pipes.config.effect import effect_of
+from apps.pipes.config.losses import Loss, losses_of
 from apps.pipes.config.places import AGENT_PIPES, Place, fields_at, known, users_of
 from apps.pipes.edits import Edit, Overtaken
 from apps.pipes.forms.form import ObjectForm
@@ -101,12 +103,17 @@ def delete(request: HttpRequest, kind: str, ident: str) -> HttpResponse:
             number = revision.number if revision else 0
             messages.success(request, _("%(name)s is deleted, in revision %(number)s.") % {"name": ident, "number": number})
             return redirect(KINDS[kind].menu)
-        context["effect"] = effect_of(document, edits.plan_delete(place))
+        context |= _consequences(document, place)
     except Problem as problem:
         if problem.code == "stale_revision":  # what it means may be something else now: show it again
-            context["effect"] = effect_of(document, edits.plan_delete(place))
+            context |= _consequences(document, place)
         return render(request, DELETE, {**context, "problem": problem}, status=problem.status if request.method == "POST" else 200)
     return render(request, DELETE, context)
+
+
+def _consequences(document: Document, place: Place) -> dict[str, Any]:
+    plan = edits.plan_delete(place)
+    return {"effect": effect_of(document, plan), "losses": losses_of(document, plan.result)}
 
 
 @require_POST
@@ -132,25 +139,38 @@ def _posted(request: HttpRequest, form: ObjectForm, *, seen: dict[str, Any] | No
     if not form.is_valid():
         return _form(request, form, seen=seen, base=base, status=422)
     wanted = Edit(form.place, base, seen, form.written())
-    message = request.POST.get("message", "").strip() or edits.default_message(wanted)
     try:
-        if request.POST.get("step") == "draft":
-            edits.add_to_draft(wanted, request.user.get_username())
-            messages.success(
-                request, _("%(where)s is in your draft. Nothing changes before you apply it.") % {"where": form.place.where}
-            )
-            return redirect(_next(request, form.place) or "draft")
-        _plan, revision = edits.save(wanted, author_of(request, message))
+        return _drafted(request, wanted) if request.POST.get("step") == "draft" else _saved(request, form, wanted)
     except Overtaken as problem:
         return _overtaken(request, form, problem)
     except Problem as problem:
         form.blame(problem)
         return _form(request, form, seen=seen, base=base, status=problem.status)
+
+
+def _drafted(request: HttpRequest, wanted: Edit) -> HttpResponse:
+    edits.add_to_draft(wanted, request.user.get_username())
+    messages.success(request, _("%(where)s is in your draft. Nothing changes before you apply it.") % {"where": wanted.place.where})
+    return redirect(_next(request, wanted.place) or "draft")
+
+
+def _saved(request: HttpRequest, form: ObjectForm, wanted: Edit) -> HttpResponse:
+    """The next page, or the form again to say what would be lost: nobody loses what they have not been told of."""
+    losses = edits.losses(wanted)
+    if request.POST.get("losing", "") != _names(losses):
+        return _form(request, form, seen=wanted.seen, base=wanted.base, losses=losses, losing=_names(losses))
+    message = request.POST.get("message", "").strip() or edits.default_message(wanted)
+    _plan, revision = edits.save(wanted, author_of(request, message))
     if revision is None:
         messages.info(request, _("Nothing to change: it says that already."))
     else:
         messages.success(request, _("Saved as revision %(number)s.") % {"number": revision.number})
-    return redirect(_next(request, form.place) or _url(form.place))
+    return redirect(_next(request, wanted.place) or _url(wanted.place))
+
+
+def _names(losses: Sequence[Loss]) -> str:
+    """What is lost, without how much of it: that grows while somebody reads."""
+    return " ".join(f"{loss.view}:{loss.pipe}" for loss in losses)
 
 
 def _overtaken(request: HttpRequest, form: ObjectForm, problem: Overtaken) -> HttpResponse:
