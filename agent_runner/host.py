@@ -6,6 +6,7 @@ from typing import Any
 
 from agent_runner.commands import Action
 from agent_runner.home import Home
+from agent_runner.job_processes import JobProcesses
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,8 @@ class Host:
     """What every pipe of this agent shares. `actions`: commands that concern the whole agent; `job_queue`: a job worker is up;
     `worker_ready` returns when it is, or when there is no use in waiting; `session_changed` is called when a pipe opened a
     session; `health`: the process's part of the health report; `config_yaml`: the configuration that runs, without keys;
-    `allowed_commands`: remote commands that this host's owner opted in to (scenario 143)."""
+    `allowed_commands`: remote commands that this host's owner opted in to (scenario 143);
+    `job_processes` run the jobs of every pipe."""
 
     agent_id: str
     home: Home
@@ -24,4 +26,4 @@ class Host:
     health: Callable[[], dict[str, Any]]
     config_yaml: Callable[[], str]
     allowed_commands: tuple[str, ...]
-    log_format: str
+    job_processes: JobProcesses

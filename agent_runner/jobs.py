@@ -19,6 +19,7 @@ from agent_runner.phases import audit, on_demand, sentinel, snapshot
 from agent_runner.phases.counts import Counts
 from agent_runner.phases.scan import JobContext, ScanJob, StorageRoot
 from agent_runner.problems import AgentProblem, Busy, Refused, SenderProblem, Unreachable
+from agent_runner.sources.fs.scanner import Listers
 from fustor_schema.sources import SourceType
 
 _log = log.get("job")
@@ -31,19 +32,22 @@ STUCK_SECONDS = 300.0
 DONE, FAILED, CANCELLED, TAKEN = "DONE", "FAILED", "CANCELLED", "TAKEN"
 
 
-async def run_job(contexts: Callable[[], Sequence[JobContext]], job_id: str) -> str:
-    """Leases a job and runs it for the AgentPipe that the lease names. `contexts` tells what the agent's pipes do now. Returns its
-    final state, TAKEN when somebody else has it, it is over, or no server of these knows it. Raises SenderProblem when the server
-    cannot be told."""
+async def run_job(
+    contexts: Callable[[], Sequence[JobContext]], job_id: str, listers: Listers | None = None, worker: str = ""
+) -> str:
+    """Leases a job and runs it for the AgentPipe that the lease names. `contexts` tells what the agent's pipes do now; `listers`
+    keeps listing processes from one job to the next; `worker` is the name that leases, else this process. Returns the job's final
+    state, TAKEN when somebody else has it, it is over, or no server of these knows it. Raises SenderProblem when the server cannot
+    be told."""
     for known in _by_server(contexts()):
         sender = make_sender(known[0].sender)
         try:
-            lease = await _lease(sender, job_id, known[0].session_id if len(known) == 1 else "")
+            lease = await _lease(sender, job_id, known[0].session_id if len(known) == 1 else "", worker or own_name())
             if lease is None:
                 continue
             context = await _context_of(lease, contexts)
             if context is not None:
-                return await _Run(context, lease, sender).run()
+                return await _Run(context, lease, sender, listers).run()
             await sender.finish_job(job_id, {"state": FAILED, "counts": {}, "error": f"{lease.task_id} does not run here"})
             return FAILED
         finally:
@@ -71,19 +75,24 @@ def _by_server(contexts: Sequence[JobContext]) -> list[list[JobContext]]:
     return list(grouped.values())
 
 
-async def _lease(sender: Sender, job_id: str, session_id: str) -> Lease | None:
+async def _lease(sender: Sender, job_id: str, session_id: str, worker: str) -> Lease | None:
     try:
-        return await sender.lease_job(job_id, session_id, f"{socket.gethostname()}:{os.getpid()}")
+        return await sender.lease_job(job_id, session_id, worker)
     except Refused as problem:
         _log.warning("job not leased", job=job_id, reason=str(problem))
         return None
 
 
-async def run_unleased(context: JobContext, lease: Lease) -> str:
+def own_name() -> str:
+    """The name of this process as a worker."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def run_unleased(context: JobContext, lease: Lease, listers: Listers | None = None) -> str:
     """Runs a phase for a server of protocol 2, which knows no leases. Returns the final state."""
     sender = make_sender(context.sender)
     try:
-        return await _Run(context, lease, sender, reports=False).run()
+        return await _Run(context, lease, sender, listers, reports=False).run()
     finally:
         await sender.close()
 
@@ -91,7 +100,8 @@ async def run_unleased(context: JobContext, lease: Lease) -> str:
 class _Run:
     """A leased job while it runs. Its progress reports renew the lease and bring back the wish to cancel."""
 
-    def __init__(self, context: JobContext, lease: Lease, sender: Sender, *, reports: bool = True) -> None:
+    def __init__(self, context: JobContext, lease: Lease, sender: Sender, listers: Listers | None, *, reports: bool = True) -> None:
+        self._listers = listers
         self._context, self._lease, self._sender, self._reports = context, lease, sender, reports
         self._counts = Counts()
         self._stopped_as = ("", "")
@@ -128,7 +138,7 @@ class _Run:
             root.check()
             self._counts.files = await sentinel.run(root.path, self._sender, root.check)
             return
-        job = ScanJob(self._context, self._lease, self._sender, _SOURCE_TYPES[self._lease.kind])
+        job = ScanJob(self._context, self._lease, self._sender, _SOURCE_TYPES[self._lease.kind], self._listers)
         self._counts = job.counts
         await _PHASES[self._lease.kind](job)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from agent_runner import log
 from agent_runner.drivers import Grant, Lease
-from agent_runner.job_process import JobRunner
+from agent_runner.job_runner import JobRunner
 from agent_runner.phases.scan import JobContext
 
 _log = log.get("schedule")

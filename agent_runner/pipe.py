@@ -16,7 +16,7 @@ from agent_runner.drivers import Grant, HeartbeatAnswer, Sender, Source, make_se
 from agent_runner.error_recovery import Recovery
 from agent_runner.heartbeat import Heartbeat
 from agent_runner.host import Host
-from agent_runner.job_process import JobRunner
+from agent_runner.job_runner import JobRunner
 from agent_runner.mount import Mount
 from agent_runner.phases.scan import JobContext
 from agent_runner.pipe_jobs import PipeJobs
@@ -41,7 +41,7 @@ class AgentPipe:
         self._sender: Sender = make_sender(config.sender)
         self._mount = Mount(source, self._note_error)
         self._session = Session(config, host, source, self._sender, self._mount)
-        self._jobs = PipeJobs(config, source, self._session, self._mount, self._directory, JobRunner(host.log_format))
+        self._jobs = PipeJobs(config, source, self._session, self._mount, self._directory, JobRunner(host.job_processes))
         self._realtime = Realtime(config, source, self._sender, self._directory, self._jobs.on_gap)
         self._recovery = Recovery(first=FIRST_RETRY_SECONDS, alert=self._alert)
         self._actions: dict[str, Action] = {**host.actions, **self._jobs.actions(), "report_config": self._report_config}

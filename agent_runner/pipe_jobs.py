@@ -9,7 +9,7 @@ import msgspec
 from agent_runner.commands import Action
 from agent_runner.config import PipeConfig
 from agent_runner.drivers import Grant, Lease, Source
-from agent_runner.job_process import JobRunner
+from agent_runner.job_runner import JobRunner
 from agent_runner.mount import Mount
 from agent_runner.own_schedule import OwnSchedule
 from agent_runner.phases.scan import JobContext

@@ -19,6 +19,7 @@ from agent_runner.home import Home
 from agent_runner.home_notes import HomeNotes
 from agent_runner.host import Host
 from agent_runner.host_commands import HostCommands
+from agent_runner.job_processes import JobProcesses
 from agent_runner.mapping import compile_projection
 from agent_runner.pipe import AgentPipe
 from agent_runner.problems import AgentProblem, ConfigProblem
@@ -64,6 +65,7 @@ class Supervisor:
         self._held: set[str] = set()
         self._stopping = asyncio.Event()
         self._worker_deadline = 0.0
+        self._job_processes = JobProcesses(options.log_format)
         self._host = Host(
             agent_id=config.agent_id,
             home=home,
@@ -74,7 +76,7 @@ class Supervisor:
             health=lambda: {**health.report(), "home_error": self._notes.error},
             config_yaml=lambda: to_yaml(self._config),
             allowed_commands=options.allowed_commands,
-            log_format=options.log_format,
+            job_processes=self._job_processes,
         )
         self._worker = Worker(config.broker_url, config.agent_id, home, options.log_format) if config.broker_url else None
 
@@ -220,6 +222,7 @@ class Supervisor:
             _, pending = await asyncio.wait(tasks, timeout=STOP_SECONDS)
             for task in pending:
                 _log.error("did not stop in time", task=task.get_name())
+        await self._job_processes.stop()
         self._sources.stop()
         self._notes.forget_sessions()
         _log.info("stopped")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from agent_runner import log
 from agent_runner.error_recovery import Recovery
 from agent_runner.home import Home
-from agent_runner.job_process import environment
+from agent_runner.job_processes import environment
 
 BROKER_VARIABLE = "FUSTOR_AGENT_BROKER_URL"
 QUEUE_VARIABLE = "FUSTOR_AGENT_QUEUE"

@@ -18,7 +18,7 @@ from agent_runner.phases.counts import Counts
 from agent_runner.problems import SourceLost, TooLarge
 from agent_runner.pushing import push_until_committed
 from agent_runner.sources.fs import frames, identity, settings
-from agent_runner.sources.fs.scanner import Scanner
+from agent_runner.sources.fs.scanner import Listers, Scanner
 from fustor_schema.sources import SourceType
 
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 4_000, 200, 10_000
@@ -60,9 +60,11 @@ class StorageRoot:
 class ScanJob:
     """One run of a scan phase: streams frames to the server in batches of the phase's source type."""
 
-    def __init__(self, context: JobContext, lease: Lease, sender: Sender, source_type: SourceType) -> None:
+    def __init__(
+        self, context: JobContext, lease: Lease, sender: Sender, source_type: SourceType, listers: Listers | None = None
+    ) -> None:
         self.context, self.lease, self.sender, self.source_type = context, lease, sender, source_type
-        self._storage = StorageRoot(context)
+        self._storage, self._listers = StorageRoot(context), listers
         self.settings, self.root = self._storage.settings, self._storage.path
         self.counts = Counts()
         self.session_id = lease.session_id or context.session_id
@@ -109,6 +111,7 @@ class ScanJob:
             processes=1 if shallow else self.settings.scan_processes,
             timeout=self.settings.directory_timeout,
             shallow=shallow,
+            listers=self._listers,
         )
 
     async def send_all(

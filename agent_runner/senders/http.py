@@ -1,7 +1,8 @@
 """Sender driver `http`: the wire protocol over HTTP/1.1, keep-alive. Control calls and batches use connections of their own."""
 
 import gzip
-from functools import partial
+import ssl
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import httpx
@@ -45,7 +46,7 @@ class HttpSender:
         self.config = config
         headers = {"X-API-Key": config.key, "User-Agent": f"fustor-agent/{VERSION}"}
         base = config.uri.rstrip("/") + "/api/v1/pipe"
-        verify = config.settings.get("verify_tls", True)
+        verify = _trust(bool(config.settings.get("verify_tls", True)))
         self._control = httpx.AsyncClient(base_url=base, headers=headers, timeout=CONTROL_SECONDS, verify=verify)
         self._batches = httpx.AsyncClient(base_url=base, headers=headers, timeout=BATCH_SECONDS, verify=verify)
         self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
@@ -137,6 +138,12 @@ class HttpSender:
         except httpx.HTTPError as error:
             raise Unreachable(f"no answer from {self.config.uri}: {type(error).__name__} {error}".rstrip()) from error
         return _decoded(_checked(answer), answer_type)
+
+
+@cache
+def _trust(verify: bool) -> ssl.SSLContext:
+    """Whom to believe. Made once a process: reading the authorities takes longer than a small job."""
+    return httpx.create_ssl_context(verify=verify)
 
 
 def _decoded(answer: httpx.Response, answer_type: type[T]) -> T:

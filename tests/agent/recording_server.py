@@ -177,6 +177,7 @@ class RecordingServer:
             return web.json_response({"detail": "leased"}, status=409)
         job["state"] = "RUNNING"
         body = await request.json()
+        job["worker"] = body["worker"]
         task_id = self.sessions[-1]["task_id"]
         answer = {key: job[key] for key in ("kind", "path", "recursive")} | {
             "job_id": job_id,

@@ -8,8 +8,8 @@ import msgspec
 LENGTH = struct.Struct("<I")
 
 
-class Orders(msgspec.Struct, array_like=True):
-    """The first frame to a listing process: what holds for the whole scan.
+class Orders(msgspec.Struct, array_like=True, tag=True):
+    """The first frame of a scan to a listing process: what holds for all its tasks.
 
     `message_source`: of every event. `skip_cache`: path of the committed cache to skip by, empty = list everything.
     `deep_turn` of `deep_cycles`: which share of the silent directories is listed all the same
@@ -33,7 +33,7 @@ class Orders(msgspec.Struct, array_like=True):
     clock_ahead: float = 0.0
 
 
-class Task(msgspec.Struct, array_like=True):
+class Task(msgspec.Struct, array_like=True, tag=True):
     """Directories to list, raw paths within the root. `shallow`: list these only, and give their subdirectories back. `entries`:
     after so many the rest is given back, for others to take a share."""
 

@@ -1,7 +1,7 @@
 """A listing process: reads tasks on stdin, lists directories with scandir and lstat, writes encoded events to stdout.
 
 Started by scanner.py as `python -m agent_runner.sources.fs.lister`. It holds no state of worth: when a directory hangs, the scanner
-kills it and starts another. It ends when stdin closes, so it never outlives its scan.
+kills it and starts another. It ends when stdin closes, so it never outlives its job process.
 """
 
 import contextlib
@@ -283,7 +283,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
 
 def main() -> None:
-    """Reads orders, then tasks, until stdin closes."""
+    """Reads orders and their tasks, of one scan after the other, until stdin closes."""
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     first = read_frame(incoming)
     if first is None:
@@ -302,9 +302,13 @@ def main() -> None:
         outgoing.flush()
 
     lister = Lister(orders, write)
-    tasks = msgspec.msgpack.Decoder(frames.Task)
+    messages: msgspec.msgpack.Decoder[frames.Task | frames.Orders] = msgspec.msgpack.Decoder(frames.Task | frames.Orders)
     while (body := read_frame(incoming)) is not None:
-        lister.run(tasks.decode(body))
+        message = messages.decode(body)
+        if isinstance(message, frames.Orders):
+            lister = Lister(message, write)
+        else:
+            lister.run(message)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,10 @@ class Frontier:
 
 
 class _ListerProcess:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, nice: int) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
+        self.nice = nice
         self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
 
     @classmethod
@@ -91,9 +92,13 @@ class _ListerProcess:
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,
         )
-        started = cls(process)
+        started = cls(process, orders.nice)
         started.send(orders)
         return started
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
 
     def send(self, message: msgspec.Struct) -> None:
         self._stdin.write(frames.pack(message))
@@ -118,10 +123,46 @@ class _ListerProcess:
             _log.error("a listing process does not end: it hangs in the storage", pid=self._process.pid)
 
 
-class Scanner:
-    """One scan. `shallow`: the start directories only. Iterate `listed()`; closing the iterator ends every process."""
+class Listers:
+    """Listing processes that wait for the next scan, so that a scan of one directory need not start any. Of one event loop."""
 
-    def __init__(self, orders: frames.Orders, start: list[bytes], *, processes: int, timeout: float, shallow: bool = False) -> None:
+    def __init__(self) -> None:
+        self._waiting: list[_ListerProcess] = []
+
+    async def take(self, orders: frames.Orders) -> _ListerProcess:
+        """One that has these orders; niceness cannot be taken back, so it must have that already."""
+        for process in self._waiting:
+            if process.nice == orders.nice and process.is_alive:
+                self._waiting.remove(process)
+                process.send(orders)
+                return process
+        return await _ListerProcess.start(orders)
+
+    def give_back(self, process: _ListerProcess) -> None:
+        """It has nothing left to do."""
+        self._waiting.append(process)
+
+    async def close(self) -> None:
+        """Ends them all."""
+        await asyncio.gather(*(process.stop() for process in self._waiting))
+        self._waiting.clear()
+
+
+class Scanner:
+    """One scan. `shallow`: the start directories only. Iterate `listed()`; closing the iterator ends every process, but those
+    that go back to `listers`."""
+
+    def __init__(
+        self,
+        orders: frames.Orders,
+        start: list[bytes],
+        *,
+        processes: int,
+        timeout: float,
+        shallow: bool = False,
+        listers: Listers | None = None,
+    ) -> None:
+        self._listers = listers
         self._orders, self._processes, self._timeout, self._shallow = orders, processes, timeout, shallow
         self.frontier = Frontier(start)
         self._frames: asyncio.Queue[frames.Listed | BaseException | None] = asyncio.Queue(QUEUED_FRAMES)
@@ -148,7 +189,8 @@ class Scanner:
         await self._frames.put(failure)
 
     async def _work(self, number: int) -> None:
-        process = await _ListerProcess.start(self._orders)
+        process = await self._lister()
+        unused = False
         try:
             while (task := await self._next_task(number)) is not None:
                 process.send(task)
@@ -157,9 +199,16 @@ class Scanner:
                 except ListerFailed as failure:
                     await process.stop()
                     await self._report_failed(number, str(failure))
-                    process = await _ListerProcess.start(self._orders)
+                    process = await self._lister()
+            unused = True
         finally:
-            await process.stop()
+            if unused and self._listers is not None:
+                self._listers.give_back(process)
+            else:
+                await process.stop()
+
+    async def _lister(self) -> _ListerProcess:
+        return await (_ListerProcess.start(self._orders) if self._listers is None else self._listers.take(self._orders))
 
     async def _next_task(self, number: int) -> frames.Task | None:
         async with self._changed:
