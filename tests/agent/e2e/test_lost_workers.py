@@ -1,5 +1,7 @@
-"""A job worker that is killed, or told to stop, with a scan under way: Celery knows of it before the lease ends."""
+"""A job worker that is killed, or told to stop, with a scan under way: Celery knows of it before the lease ends. One whose scan
+hangs in the storage ends it and goes on."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -71,3 +73,31 @@ def test_a_worker_that_is_told_to_stop_finishes_its_job_and_another_takes_its_pl
     fleet.until_equal(tree, 60)
     is_done(fleet, job, attempt=1)
     fleet.until(lambda: (other := celery_worker(agent)) is not None and other.pid != worker.pid)
+
+
+def test_a_scan_that_hangs_in_the_storage_is_killed_and_tried_again(fleet: Fleet, tree: Path) -> None:
+    grow(tree)
+    broker = fleet.world.server.environment["FUSTOR_REDIS_URL"]
+    agent = fleet.agent(tree).start("--broker", broker, FUSTOR_AGENT_HUNG_SECONDS="3")
+    fleet.until_equal(tree, 60)
+    # who reads the mount's identity now waits in the kernel for somebody to write it
+    marker = tree / ".fustor-root"
+    os.mkfifo(marker)
+    answer = fleet.world.reader.http.get("/tree", params={"path": "/d3", "on_demand_scan": "true"})
+    job = Job.objects.get(request=answer.json()["job_id"])
+    fleet.until(lambda: "no sign of life" in agent.log.read_text(), 60)
+    job.refresh_from_db()
+    worker = celery_worker(agent)
+    assert worker is not None
+    assert job.delivery == Job.Delivery.QUEUE
+    assert job.worker.endswith(f":{worker.pid}")
+    assert not [
+        process
+        for process in worker.children()
+        if process.status() != psutil.STATUS_ZOMBIE and "job_process" in str(process.cmdline())
+    ]
+    somebody = os.open(marker, os.O_RDWR)
+    marker.unlink()
+    os.close(somebody)
+    is_done(fleet, job, attempt=2)
+    assert celery_worker(agent) == worker
