@@ -18,7 +18,7 @@ class Verb(StrEnum):
 
     READ = "read"  # look at anything that is no secret
     SURVEY = "survey"  # look at what belongs to no single view: keys, changes, the system; never for a restricted viewer
-    RUN = "run"  # scans, audits, cancel, retry, approve what an audit holds back
+    RUN = "run"  # scans, audits, cancel, retry, approve what an audit holds back, close blind spots
     CONTROL = "control"  # pause a pipe, hand leadership over, end a session
     CONFIGURE = "configure"  # change receivers, pipes, views, agents, sources, senders; restore; import
     ENROL = "enrol"  # tokens, approve and reject agents

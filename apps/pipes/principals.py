@@ -49,6 +49,10 @@ class KeyPrincipal:
         """Whether it may order scans: a query key of the view (as in V2), a management key with the scope `run`."""
         return self.may_read(view) and (self.key.kind != KeyKind.MANAGEMENT or Verb.RUN in self.verbs)
 
+    def may_run(self, view: View) -> bool:
+        """Whether it may settle by its word what scans found: management keys with the scope `run` only."""
+        return Verb.RUN in self.verbs and self.may_read(view)
+
     def check_confirmed(self) -> None:
         """A key needs no confirmation."""
 
@@ -95,6 +99,10 @@ class PersonPrincipal:
 
     def may_scan(self, view: View) -> bool:
         """Whether the person may order scans."""
+        return permissions.allowed(self.user, Verb.RUN, view)
+
+    def may_run(self, view: View) -> bool:
+        """Whether the person may settle by their word what scans found."""
         return permissions.allowed(self.user, Verb.RUN, view)
 
     def check_confirmed(self) -> None:

@@ -34,6 +34,7 @@ urlpatterns = [
     path("pipes/<ident:slug>/pause/", actions.pause, name="pause_pipe"),
     path("views/<ident:slug>/reset/", reset.reset, name="reset_view"),
     path("views/<ident:slug>/scan/", actions.scan, name="scan"),
+    path("views/<ident:slug>/blind-spots/close/", actions.close_blind_spots, name="close_blind_spots"),
     path("views/<ident:slug>/audits/<int:audit_id>/approve/", actions.approve_audit, name="approve_audit"),
     path("sessions/<int:number>/lead/", actions.hand_over, name="hand_over"),
     path("sessions/<int:number>/end/", actions.end_session, name="end_session"),

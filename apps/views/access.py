@@ -32,6 +32,10 @@ class Principal(Protocol):
         """True when it may have the storage behind the view looked at again."""
         ...
 
+    def may_run(self, view: View) -> bool:
+        """True when it may settle by its word what scans found: an operator, or a management key."""
+        ...
+
     def check_confirmed(self) -> None:
         """Raise Forbidden when a person must confirm first who they are."""
         ...
@@ -55,6 +59,16 @@ def administered_view(principal: Principal, slug: str) -> View:
     if not principal.may_administer(view):
         raise Forbidden(f"Changing view {slug} needs an administrator.", fix="Use a management key that may reset this view.")
     principal.check_confirmed()
+    return view
+
+
+def operated_view(principal: Principal, slug: str) -> View:
+    """The view, if the principal may settle by its word what scans found in it. Raises NotFound, Forbidden (R50)."""
+    view = readable_view(principal, slug)
+    if not principal.may_run(view):
+        raise Forbidden(
+            "Closing blind spots needs the right 'run'.", fix="Use a management key with the scope run, or ask an operator."
+        )
     return view
 
 

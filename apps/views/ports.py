@@ -97,6 +97,9 @@ class _Nobody:
     def may_scan(self, view: View) -> bool:
         return False
 
+    def may_run(self, view: View) -> bool:
+        return False
+
     def check_confirmed(self) -> None:
         """Raise Forbidden when the person must confirm first who they are."""
 

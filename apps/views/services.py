@@ -32,11 +32,12 @@ def put_suspects(view: View, updates: Sequence[Look], actor: str) -> int:
     return known
 
 
-def close_blind_spots(view: View, wanted: Sequence[str] | None, actor: str) -> int:
-    """A person has seen to blind spots (R41): close those at these paths, or all of the view. How many."""
+def close_blind_spots(view: View, wanted: Sequence[str] | None, actor: str, member: str | None = None) -> int:
+    """A person has seen to blind spots (R41): close those at these paths, or all; of the view, or of one member of a forest."""
     closed = 0
+    scopes = {} if member is None else {"scope": member}
     with transaction.atomic():
-        for tree in Tree.objects.select_for_update(of=("self",)).filter(view=view).order_by("pk"):
+        for tree in Tree.objects.select_for_update(of=("self",)).filter(view=view, **scopes).order_by("pk"):
             closed += blind_spots.close(tree, wanted, actor, clock.now_ms())
     return closed
 

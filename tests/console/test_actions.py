@@ -6,8 +6,9 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
+from apps.pipes.models import AuditEntry
 from apps.sessions.models import Job, Leadership, Session
-from apps.views.models import Audit
+from apps.views.models import Audit, BlindSpot
 from tests.console.conftest import Fleet
 
 
@@ -30,6 +31,7 @@ def orders(fleet: Fleet) -> list[str]:
         reverse("cancel_job", args=[fleet.running.pk]),
         reverse("retry_job", args=[fleet.failed.pk]),
         reverse("scan", args=[fleet.view.slug]),
+        reverse("close_blind_spots", args=[fleet.view.slug]),
     ]
 
 
@@ -94,3 +96,18 @@ def test_an_audit_that_holds_nothing_cannot_be_approved(fleet: Fleet, admin: Cli
     audit = Audit.objects.create(tree=fleet.tree, epoch=3, session=fleet.leader.number, state=Audit.State.COMPLETE, started_at=1)
     response = admin.post(reverse("approve_audit", args=[fleet.view.slug, audit.pk]))
     assert "holds no deletions" in said(response)
+
+
+def test_a_person_closes_a_blind_spot_and_is_named(fleet: Fleet, admin: Client) -> None:
+    for path in ("/runs/one", "/runs/two"):
+        BlindSpot.objects.create(tree=fleet.tree, path=path, change="deleted", detected_at=1.0)
+    address = reverse("close_blind_spots", args=[fleet.view.slug])
+    assert "Close blind spot" in admin.get(reverse("inspect", args=[fleet.view.slug]) + "?path=/runs/one").content.decode()
+    response = admin.post(address + "?path=/runs/one", {"from": "inspect"})
+    assert "1 blind spot is closed" in said(response)
+    assert response["Location"].endswith("/inspect/?path=/runs/one")
+    assert BlindSpot.objects.get(path="/runs/one").closed_by == "chief"
+    assert AuditEntry.objects.filter(verb="view.close_blind_spots").exists()
+    assert "No blind spot is open there" in said(admin.post(address + "?path=/runs/one"))
+    assert admin.post(address, {"all": "yes"})["Location"].endswith("/consistency/?show=blind-spots")
+    assert not BlindSpot.objects.filter(tree=fleet.tree, closed_at=None).exists()

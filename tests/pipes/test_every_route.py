@@ -43,7 +43,7 @@ VERBS: dict[Verb, str] = {
         GET {M}/configuration, GET {M}/configuration/export, GET {M}/drivers, GET {M}/revisions, GET {M}/revisions/{{number}},
         GET {M}/revisions/{{number}}/diff, GET {M}/objects/{{kind}}, GET {M}/objects/{{kind}}/{{ident}}, GET {M}/agents,
         GET {M}/agents/{{ident}}, GET {M}/legacy-use, GET {M}/settings, GET {M}/rollouts, GET {M}/rollouts/{{number}}""",
-    Verb.RUN: "POST /api/v1/views/{view_id}/jobs",
+    Verb.RUN: "POST /api/v1/views/{view_id}/jobs, POST /api/v1/views/{view_id}/blind-spots/close",
     Verb.CONTROL: f"POST {M}/pipes/{{ident}}/{{action}}, POST {M}/agents/{{ident}}/reload",
     Verb.CONFIGURE: f"""
         PUT {M}/settings,
@@ -68,7 +68,12 @@ NEEDS = {route.strip(): verb for verb, routes in VERBS.items() for route in rout
 # answers what the caller may see of it: an empty list to who sees no view
 BY_SIGHT = {"GET /api/v1/views", "GET /api/v1/views/locate"}
 # needs more of a management key than this verb: to read the view too, or what the role holds that is given
-NEEDS_MORE = {"DELETE /api/v1/views/{view_id}/reset", f"POST {M}/people", "POST /api/v1/views/{view_id}/jobs"}
+NEEDS_MORE = {
+    "DELETE /api/v1/views/{view_id}/reset",
+    "POST /api/v1/views/{view_id}/blind-spots/close",
+    "POST /api/v1/views/{view_id}/jobs",
+    f"POST {M}/people",
+}
 # opened by an enrolment token, which is no key
 BY_TOKEN = {"POST /api/v1/pipe/agents/enrol", "POST /api/v1/pipe/agents/enrol/{request_id}"}
 

@@ -506,3 +506,21 @@ def test_s174_a_forest_compares_copies_and_an_unreachable_one_is_unknown(make_wo
         assert {member["pipe_id"]: member["status"] for member in answer.json()["members"]} == {one: "present", two: "present"}
     assert sum(age["files"] for age in answer.json()["ages"]) == 3
     assert [node["path"] for node in get(world, "/search", pattern="first", member=one).json()] == ["/x/first"]
+
+
+def test_s090_blind_spots_are_closed_by_who_may_run(fed: tuple[World, V2Client]) -> None:
+    world, client = fed
+    client.AS()
+    client.P("au", [d("/d", time.time() - 10), f("/d/a.txt", OLD, 10), f("/d/b.dat", OLD, 20), d("/d/sub", OLD), f("/d/new", OLD)])
+    client.AE()
+    assert get(world, "/blind-spots").json()["additions_count"] == 1
+    body = {"paths": ["/d/new"]}
+    assert world.reader.http.post("/blind-spots/close", json=body).status_code == 403, "a query key may only look"
+    _, secret = create_key(KeyKind.MANAGEMENT, scopes=["run", "read"])
+    headers = {"X-API-Key": secret}
+    refused = world.reader.http.post("/blind-spots/close", json={"paths": ["/ok", "../no"]}, headers=headers)
+    assert (refused.status_code, refused.json()["field"]) == (422, "paths[1]")
+    closed = world.reader.http.post("/blind-spots/close", json=body, headers=headers)
+    assert closed.json() == {"view_id": world.view.slug, "closed": 1}
+    assert get(world, "/blind-spots").json()["additions_count"] == 0
+    assert world.reader.http.post("/blind-spots/close", json={"paths": None}, headers=headers).json()["closed"] == 0

@@ -151,12 +151,67 @@ def test_a_person_closes_an_aggregate_and_all_it_counts(bench: Bench, summed: Or
     assert not any(file.flags & Flag.BLIND for file in bench.files().values())
 
 
+def test_a_person_closes_one_path_that_an_aggregate_counts(bench: Bench, summed: Origin) -> None:
+    assert services.close_blind_spots(bench.view, ["/d/a1", "/d/m1", "/e/sub", "/d/same", "/nowhere-near"], "ann") == 3
+    assert counts(bench) == {"added": 2, "modified": 1, "deleted": 2}
+    assert services.close_blind_spots(bench.view, ["/d/a1"], "ann") == 0
+    assert services.close_blind_spots(bench.view, ["/d/a2"], "ann") == 1
+    assert BlindSpot.objects.get(path="/d", change="added").closed_by == "ann", "the last one ends the aggregate"
+    record = BlindSpot.objects.get(path="/d/a1")
+    assert (record.change, record.closed_by, record.aggregate) == ("added", "ann", False)
+
+
+def test_a_person_closes_one_deletion_of_an_aggregate_and_each_but_once(bench: Bench, summed: Origin) -> None:
+    assert services.close_blind_spots(bench.view, ["/d/x1"], "ann") == 1
+    assert counts(bench) == {**ALL, "deleted": 1}
+    assert services.close_blind_spots(bench.view, ["/d/x1"], "ann") == 0
+    assert counts(bench) == {**ALL, "deleted": 1}
+    assert services.close_blind_spots(bench.view, ["/d/x2"], "ann") == 1
+    assert counts(bench) == {"added": 4, "modified": 2}
+    assert services.close_blind_spots(bench.view, ["/d/x3"], "ann") == 0
+
+
+def test_a_deletion_that_went_missing_again_is_closed_again(bench: Bench, summed: Origin) -> None:
+    services.close_blind_spots(bench.view, ["/d/x1"], "ann")
+    bench.rt(summed, f("/d/x1"))
+    bench.clock.advance(120)
+    bench.audit(summed, d("/d", 400.0), f("/d/a1"), f("/d/a2"), f("/d/m1", size=9), f("/d/m2", size=9), f("/d/same"))
+    blind_spots.aggregate(bench.tree.pk, bench.now_ms)
+    assert counts(bench) == ALL
+    assert services.close_blind_spots(bench.view, ["/d/x1"], "ann") == 1
+    assert counts(bench) == {**ALL, "deleted": 1}
+
+
+def test_a_deletion_that_an_agent_saw_is_none_of_an_aggregate(bench: Bench, summed: Origin) -> None:
+    bench.rm(summed, "/d/same")
+    assert services.close_blind_spots(bench.view, ["/d/same", "/d/never"], "ann") == 0
+    assert counts(bench) == ALL
+
+
+def test_what_stands_for_a_subtree_stays_single_while_others_are_left(
+    bench: Bench, agent: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.clock.advance(120)
+    bench.audit(agent, d("/", 500.0), d("/d", 200.0))
+    assert ("/e", "deleted", 4, False) in open_records()
+    monkeypatch.setattr(blind_spots, "MOST_OPEN", 1)
+    monkeypatch.setattr(blind_spots, "_AT_ONCE", 1)
+    blind_spots.aggregate(bench.tree.pk, bench.now_ms)
+    assert {record for record in open_records() if not record[3]} == {("/e", "deleted", 4, False)}
+    deleted = counts(bench)["deleted"]
+    assert services.close_blind_spots(bench.view, ["/e"], "ann") == 1
+    assert counts(bench)["deleted"] == deleted - 4
+
+
 def test_answers_about_aggregates(bench: Bench, summed: Origin) -> None:
     tree, now = bench.fresh_tree(), bench.clock.now()
     page = listed.blind_spots(tree, "/", None, 100)
     assert (page.additions_count, page.additions, page.deletion_count, page.deletions) == (4, [], 2, [])
     assert {(record["path"], record["count"], record["aggregate"]) for record in page.records} >= {("/d", 2, True)}
     assert [spot["kind"] for spot in explain(tree, "/d/a1")["blind_spots"]] == ["added", "modified"]
+    assert [(spot["path"], spot["kind"]) for spot in explain(tree, "/d")["blind_spots"]] == [
+        ("/", "deleted"), ("/d", "added"), ("/d", "modified"),
+    ]  # fmt: skip
     assert evidence_of(tree, "/d/a1", now).doubts.blind_spots == 1
     assert evidence_of(tree, "/d/same", now).doubts.blind_spots == 0
     assert evidence_of(tree, "/d", now).doubts.blind_spots == 6  # those of / may be of it

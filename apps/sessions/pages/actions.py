@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from apps.pipes.models import Agent, Pipe
@@ -22,9 +23,10 @@ from apps.runtime.console import page
 from apps.runtime.problems import Invalid, Problem
 from apps.sessions.models import Job, Leadership, Session
 from apps.sessions.services import agents, jobs, leadership, phases, retries, scans, sessions
-from apps.views import audits
+from apps.views import audits, services
 from apps.views.models import Audit
 from apps.views.pages.place import place_of
+from apps.views.ports import ports
 from fustor_schema import paths
 
 RUNNABLE = (Job.Kind.SNAPSHOT, Job.Kind.AUDIT, Job.Kind.SENTINEL)
@@ -152,6 +154,26 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
 
     where = "inspect" if request.POST.get("from") == "inspect" else "tree"
     return _told(request, f"/views/{slug}/{where}/?{request.META.get('QUERY_STRING', '')}", order)
+
+
+@require_POST
+@page(Verb.RUN)
+def close_blind_spots(request: HttpRequest, slug: str) -> HttpResponse:
+    """A person has seen to the blind spots at a path, or with `all` to every one of the view; of the member that was chosen."""
+    place = place_of(request, slug)
+    wanted = None if "all" in request.POST else [place.key]
+
+    def order(actor: str) -> str:
+        with transaction.atomic():
+            closed = services.close_blind_spots(place.view, wanted, actor, place.scope or None)
+            ports.record(request, actor, "view.close_blind_spots", f"views.{slug}")
+        if not closed:
+            return _("No blind spot is open there any more.")
+        return ngettext("%(count)s blind spot is closed.", "%(count)s blind spots are closed.", closed) % {"count": closed}
+
+    where = "inspect" if request.POST.get("from") == "inspect" else "consistency"
+    query = request.META.get("QUERY_STRING", "") if where == "inspect" else "show=blind-spots"
+    return _told(request, f"/views/{slug}/{where}/?{query}", order)
 
 
 @require_POST

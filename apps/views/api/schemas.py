@@ -98,6 +98,20 @@ BlindSpotsOut = shape_of(BlindSpots, "BlindSpotsOut")
 SuspectOut = shape_of(SuspectEntry, "SuspectOut")
 
 
+class BlindSpotsSeenTo(Schema):
+    """Paths whose blind spots were seen to; null: all of the view, or of the member of a forest."""
+
+    paths: list[str] | None
+    member: str | None = None
+
+
+class BlindSpotsSeenToOut(Schema):
+    """How many records were closed; a path that an aggregate counts is one."""
+
+    view_id: str
+    closed: int
+
+
 class SuspectUpdate(Schema):
     """How a suspect looks now: mtime in Unix seconds, size in bytes."""
 

@@ -24,7 +24,9 @@ def inspect(request: HttpRequest, slug: str) -> HttpResponse:
     if place.is_whole:
         context |= _of_all(place)
     elif place.tree:
-        context |= {"why": explain(place.tree, place.key), "verdict": _verdict(place.tree, place.key)}
+        why = explain(place.tree, place.key)
+        has_blind_spot = any(spot["closed_at"] is None for spot in why["blind_spots"])
+        context |= {"why": why, "verdict": _verdict(place.tree, place.key), "has_blind_spot": has_blind_spot}
     return render(request, "views/inspect.html", context)
 
 

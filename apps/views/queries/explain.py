@@ -44,10 +44,10 @@ def explain(tree: Tree, key: str) -> dict[str, Any]:
 
 
 def _blind_spots(tree: Tree, key: str) -> list[BlindSpot]:
-    """Those of the path, newest first, and what is open of its directory's in one sum (R54)."""
+    """Those of the path, newest first, and what is open in one sum of its directory's entries, or of its own (R54)."""
     of_path = BlindSpot.objects.filter(tree=tree, path=key, aggregate=False).order_by("-pk")[:HISTORY]
-    summed = BlindSpot.objects.filter(tree=tree, path=paths.parent(key), aggregate=True, closed_at=None).order_by("change")
-    return [*of_path, *summed] if key != paths.ROOT else list(of_path)
+    summed = BlindSpot.objects.filter(tree=tree, path__in={paths.parent(key), key}, aggregate=True, closed_at=None)
+    return [*of_path, *summed.order_by("path", "change")]
 
 
 def _decision(tree: Tree, key: str) -> sql.Row | None:

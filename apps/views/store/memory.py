@@ -99,7 +99,7 @@ def close_blind_spots(tree_id: int, wanted: Sequence[str], now: float, by: str) 
     )
 
 
-def count_down(tree_id: int, fewer: dict[tuple[str, str], int], now: float) -> None:
+def count_down(tree_id: int, fewer: dict[tuple[str, str], int], now: float, by: str = "realtime event") -> None:
     """Aggregated blind spots were closed one by one: so many fewer per (directory, change). An empty aggregate is closed."""
     among, parameter = dialect().among(sorted({directory for directory, _ in fewer}))
     open_ones = query(
@@ -112,7 +112,7 @@ def count_down(tree_id: int, fewer: dict[tuple[str, str], int], now: float) -> N
     closed = [pk for pk, count in left if count <= 0]
     if closed:
         among, parameter = dialect().among(closed)
-        execute(f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = 'realtime event' WHERE id {among}", [now, parameter])
+        execute(f"UPDATE {tables.BLIND_SPOT} SET closed_at = %s, closed_by = %s WHERE id {among}", [now, by, parameter])
 
 
 def forget_below(tree_id: int, path: str, now: float) -> None:
