@@ -8,11 +8,12 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agent_runner import log
+from agent_runner import log, scan_progress
 from agent_runner.drivers import Lease, Sender, make_sender
 from agent_runner.error_recovery import Recovery
 from agent_runner.phases import audit, on_demand, sentinel, snapshot
@@ -117,6 +118,7 @@ class _Run:
         if reporter is not None:
             reporter.cancel()
             await asyncio.gather(reporter, return_exceptions=True)
+            self._tell_agent(None)
             await self._finish({"state": state, "counts": self._counts.summary(), "error": error})
         self._log.info("job ended", state=state, error=error, **self._counts.summary())
         return state
@@ -148,6 +150,7 @@ class _Run:
         seen, since = self._mark(), time.monotonic()
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
+            self._tell_agent(self._counts.progress())
             try:
                 answer = await self._sender.report_progress(self._lease.job_id, self._counts.progress() | self._attempt)
             except (Unreachable, Busy) as problem:
@@ -163,6 +166,17 @@ class _Run:
                 seen, since = self._mark(), time.monotonic()
             elif time.monotonic() - since > STUCK_SECONDS:
                 return self._stop(phase, FAILED, f"no progress for {STUCK_SECONDS:.0f} s")
+
+    def _tell_agent(self, progress: dict[str, Any] | None) -> None:
+        """For its health report; None: over. A home that cannot be written ends no job."""
+        directory = Path(self._context.state_directory)
+        try:
+            if progress is None:
+                scan_progress.forget(directory, self._lease.job_id)
+            elif self._lease.kind in _PHASES:
+                scan_progress.tell(directory, self._lease, progress)
+        except OSError as error:
+            self._log.warning("progress not told to the agent", reason=str(error))
 
     def _mark(self) -> tuple[int, int]:
         return self._counts.found, self._counts.batches

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agent_runner import log, scan_progress
 from agent_runner.commands import Action
 from agent_runner.config import PipeConfig
 from agent_runner.drivers import Grant, Lease, Source
@@ -19,6 +20,7 @@ from fustor_schema.sources import PROTOCOL_V3
 from fustor_schema.wire import Event
 
 READY_SECONDS = 0.05
+_log = log.get("jobs")
 _KINDS = {"run_snapshot": "snapshot", "run_audit": "audit", "run_sentinel": "sentinel", "scan": "scan"}
 
 
@@ -75,7 +77,12 @@ class PipeJobs:
 
     def health(self) -> dict[str, Any]:
         """The jobs' part of the health report."""
-        return {"jobs": self._runner.running}
+        try:
+            scans = msgspec.to_builtins(scan_progress.read(self._directory))
+        except OSError as error:
+            _log.warning("how far the scans are is not known", reason=str(error))
+            scans = []
+        return {"jobs": self._runner.running, "scans": scans}
 
     async def _start(self, command: dict[str, Any]) -> dict[str, Any]:
         """A job that came as a command. It waits until the source watches: watch first, then list (R38)."""

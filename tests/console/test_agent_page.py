@@ -22,6 +22,7 @@ REPORT = {
     "rss_bytes": 90 * 1024 * 1024,
     "last_error": "no answer to a batch",
     "source": {"watches": 800, "watch_limit": 900, "coverage": 0.5},
+    "scans": [{"kind": "audit", "found": 81_234, "per_second": 2_345.6, "directory": "/runs/now"}],
 }
 
 
@@ -51,13 +52,24 @@ def test_it_shows_health_drift_and_what_is_configured(admin: Client) -> None:
         "of 900",
         "partly watched",
         "90.0 MiB",
+        "audit: 81,234 found, 2,345/s",
+        "/runs/now",
     ):
         assert words in page, words
     assert f"/configuration/agents/{HOST}/" in page
 
 
-def test_what_an_agent_says_in_wrong_types_is_not_shown(admin: Client) -> None:
-    Session.objects.update(agent_status={"queue": "<b>", "source": [1], "rss_bytes": {}, "last_error": ["x"]})
+def test_a_running_scan_stands_beside_its_session(admin: Client, fleet: Fleet) -> None:
+    for url in (f"/pipes/{fleet.pipe.slug}/", f"/sessions/{fleet.leader.number}/"):
+        page = admin.get(url).content.decode()
+        assert "audit: 81,234 found, 2,345/s" in page, url
+        assert "/runs/now" in page, url
+
+
+@pytest.mark.parametrize("scans", ["<b>", [1], [{"found": "x", "directory": 3, "per_second": None}]])
+def test_what_an_agent_says_in_wrong_types_is_not_shown(admin: Client, scans: object) -> None:
+    status = {"queue": "<b>", "source": [1], "rss_bytes": {}, "last_error": ["x"], "scans": scans}
+    Session.objects.update(agent_status=status)
     assert admin.get(f"/agents/{HOST}/").status_code == 200
 
 

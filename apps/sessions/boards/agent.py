@@ -11,6 +11,7 @@ from apps.pipes.models import Agent
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import SessionLine, live_sessions, session_lines
+from apps.sessions.boards.told import count
 from apps.sessions.models import Session
 from apps.sessions.services import facts
 from apps.sessions.status import Status
@@ -114,8 +115,8 @@ class AgentBoard(Board):
             reported_error=agent.reported_error if self.sight.view_ids is None else "",
             reported_at=agent.reported_at,
             drifted=has_drifted(agent),
-            rss_bytes=_count(told, "rss_bytes"),
-            uptime_seconds=_count(told, "uptime_seconds"),
+            rss_bytes=count(told, "rss_bytes"),
+            uptime_seconds=count(told, "uptime_seconds"),
             agent_pipes=tuple((row.slug, row.source.uri, row.pipe.slug if row.pipe else "", row.enabled) for row in ran),
             sessions=tuple(_health(session, line) for session, line in zip(live, lines, strict=True)),
         )
@@ -130,16 +131,11 @@ def _health(session: Session, line: SessionLine) -> Health:
     return Health(
         line=line,
         source_uri=str(session.source_uri or session.client_info.get("source_uri") or ""),
-        queue=_count(told, "queue"),
-        spool_bytes=_count(told, "spool_bytes"),
-        watches=_count(source, "watches"),
-        watch_limit=_count(source, "watch_limit"),
+        queue=count(told, "queue"),
+        spool_bytes=count(told, "spool_bytes"),
+        watches=count(source, "watches"),
+        watch_limit=count(source, "watch_limit"),
         coverage=float(coverage) if isinstance(coverage, int | float) else None,
-        events_lost=_count(told, "events_lost"),
+        events_lost=count(told, "events_lost"),
         last_error=str(told.get("last_error") or "")[:500],
     )
-
-
-def _count(told: Mapping[str, Any], name: str) -> int | None:
-    value = told.get(name)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Exists, F, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 
+from apps.sessions.boards.told import RunningScan, running_scans
 from apps.sessions.models import Job, Leadership, Session
 from apps.sessions.services import facts, liveness
 from apps.sessions.sight import Sight
@@ -21,7 +22,8 @@ _OVERLAYS = (PipeState.CONF_OUTDATED, PipeState.RECONNECTING)
 
 @dataclass(frozen=True)
 class SessionLine:
-    """One session. `leads`: the scopes it leads, as `view` or `view / scope`; `last_heard`: Unix seconds."""
+    """One session. `leads`: the scopes it leads, as `view` or `view / scope`; `last_heard`: Unix seconds; `scans`: what it said
+    with its last heartbeat."""
 
     number: int
     status: Status
@@ -43,6 +45,7 @@ class SessionLine:
     timeout_seconds: int
     events: int
     rows: int
+    scans: tuple[RunningScan, ...]
 
     @property
     def role(self) -> str:
@@ -127,6 +130,7 @@ def _session_line(session: Session, sight: Sight, status: Status, heard: float) 
         timeout_seconds=session.timeout_seconds,
         events=session.events,
         rows=session.rows,
+        scans=running_scans(session) if session.ended_at is None else (),
     )
 
 
