@@ -5,7 +5,7 @@ batches of different trees run side by side (on PostgreSQL).
 """
 
 from apps.runtime.problems import Conflict, Invalid
-from apps.views import arbiter, audits, intake, roots, snapshots
+from apps.views import arbiter, audits, capacity, intake, roots, snapshots
 from apps.views.claims import Origin
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -22,7 +22,7 @@ _TAKEN = {SourceType.MESSAGE, SourceType.SNAPSHOT, SourceType.AUDIT, SourceType.
 
 
 def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) -> Outcome:
-    """Apply a batch to a tree; `received_ms` is its arrival in server ms.
+    """Apply a batch to a tree; `received_ms` is its arrival in server ms. What outgrew a shared bound is for `capacity.hold`.
 
     Raises Invalid for an envelope that is not valid (R33) and Conflict STALE_WRITER for a scan of a native agent that does not
     lead the tree in its present term (R22); scans of an old client that does not lead are counted as ignored.
@@ -31,7 +31,7 @@ def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) ->
         raise Invalid(f"unknown source_type {batch.envelope.source_type!r:.50}", field="source_type")
     tree = trees.lock(tree_id)
     checked = intake.read(batch, origin, received_ms)
-    outcome = Outcome(rows=checked.rows, rejected=checked.rejects)
+    outcome = Outcome(rows=checked.rows, rejected=checked.rejects, bound=capacity.shared_bound(tree))
     writes = is_current_writer(tree, origin)
     claims = checked.claims if writes else _without_scans(checked.claims, origin, outcome)
     if writes and batch.envelope.source_type == SourceType.SNAPSHOT and not tree.root_id:
@@ -91,7 +91,8 @@ def _apply_claims(tree: Tree, origin: Origin, checked: Intake, outcome: Outcome,
     """Decide and write. A batch that renames a directory and goes on below its new name takes one more round for the rest."""
     while checked.claims:
         context = Context(tree, load(tree.pk, checked, received_ms), origin, outcome, audit)
-        closings = Closings(context)
+        closings, room = Closings(context), context.room
         decided = arbiter.decide(context, checked, closings)
         arbiter.write(context, closings)
+        outcome.grew += room - context.room
         checked = checked._replace(claims=checked.claims[decided:])

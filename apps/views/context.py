@@ -160,7 +160,7 @@ def _bound_ms(of_view: float, of_mount: int | None) -> int:
 
 
 def _room(tree: Tree, root: Folder) -> int:
-    """What `max_nodes` leaves: it counts all trees of the view. Batches of several members at once may pass it by what they add."""
+    """What `max_nodes` leaves: it counts all trees of the view. What other members add meanwhile is for `capacity.hold`."""
     most = tree.view.max_nodes
     if most is None:
         return 2**62

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fustor_schema.wire import Reject
 
 if TYPE_CHECKING:
+    from apps.views.capacity import Bound
     from apps.views.working import Folder
 
 
@@ -16,6 +17,7 @@ class Outcome:
     """The answer to one batch on one tree.
 
     `applied`: rows believed (unchanged ones too); `ignored`: rows refused by a rule; `rejected`: rows that were not valid.
+    `grew`: nodes added, less those removed. `bound`: of all trees of the forest, if they have one.
     """
 
     rows: int = 0
@@ -27,6 +29,8 @@ class Outcome:
     over_capacity: bool = False
     audit: int | None = None
     audit_state: str = ""
+    grew: int = 0
+    bound: "Bound | None" = None
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from apps.sessions.models import Leadership, Session, SessionStream
 from apps.sessions.services import agent_phases, config_reports, ledger, liveness, sessions
 from apps.sessions.services.ledger import Entry, Sender, Target
 from apps.sessions.services.origins import origin_of
-from apps.views import apply, audits
+from apps.views import apply, audits, capacity
 from fustor_schema.sources import PROTOCOL_V3, SourceType
 from fustor_schema.wire import Batch, Envelope, Malformed, decode_envelope
 
@@ -218,6 +218,7 @@ def _applied(sender: Sender, targets: list[Target], batch: Batch, source: Source
     if source in SCANS and sender.protocol >= PROTOCOL_V3:
         _check_epoch(batch.envelope, max((target.epoch for target in targets), default=0))
     answer = Answer(count=len(batch.envelope.events))
+    grown: list[capacity.Bound] = []
     for target in targets:
         outcome = apply.apply_batch(target.tree_id, origin_of(sender, target.epoch), batch, received_ms)
         answer.rows = max(answer.rows, outcome.rows)
@@ -227,6 +228,9 @@ def _applied(sender: Sender, targets: list[Target], batch: Batch, source: Source
         answer.over_capacity |= outcome.over_capacity
         if outcome.audit_state:
             answer.audit = {"id": batch.envelope.audit_id or "", "state": outcome.audit_state}
+        if outcome.bound is not None and outcome.grew > 0:
+            grown.append(outcome.bound)
+    capacity.hold(grown)
     return answer
 
 

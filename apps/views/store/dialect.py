@@ -18,6 +18,10 @@ class Dialect(Protocol):
     for_update: str
     """What locks selected rows until the end of the transaction."""
 
+    def take_turn(self, view_id: int) -> None:
+        """Wait for every other transaction that took its turn at this view; until the end of this one others wait."""
+        ...
+
     def query(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """All rows that a statement gives."""
         ...

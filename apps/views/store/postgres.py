@@ -7,11 +7,17 @@ from django.db import connection
 
 from apps.views.store.columns import Row, literal, split
 
+_TURN = 0x7475726E  # "turn": the first half of the keys of these advisory locks
+
 
 class PostgresDialect:
     """See `dialect.Dialect`. Batches of one tree queue on the tree's row lock."""
 
     for_update = "FOR UPDATE"
+
+    def take_turn(self, view_id: int) -> None:
+        """An advisory lock: nothing else waits for it, as for the view's row."""
+        self.query("SELECT pg_advisory_xact_lock(%s, %s)", [_TURN, view_id % 2**31])
 
     def query(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """All rows that a statement gives."""

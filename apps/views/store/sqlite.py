@@ -23,6 +23,9 @@ class SqliteDialect:
 
     for_update = ""
 
+    def take_turn(self, view_id: int) -> None:
+        """The one writer has it."""
+
     def query(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """All rows that a statement gives."""
         raw = _raw()

@@ -69,6 +69,16 @@ def save_progress(tree: Tree) -> None:
     )
 
 
+def nodes_of(view_id: int) -> int:
+    """How many nodes all trees of a view hold."""
+    rows = query(
+        f"SELECT SUM(d.total_files + d.total_directories) FROM {tables.TREE} t JOIN {tables.DIRECTORY} d ON d.tree_id = t.id "
+        "WHERE t.view_id = %s AND d.path = '/'",
+        [view_id],
+    )
+    return int(rows[0][0] or 0)
+
+
 def nodes_elsewhere(tree: Tree) -> int:
     """How many nodes the other trees of the tree's view hold."""
     rows = query(
