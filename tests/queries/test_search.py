@@ -144,14 +144,14 @@ def test_ignoring_case_folds_ascii(tree: Tree) -> None:
 @pytest.mark.parametrize("directories", [1, 2, 10_000])
 def test_pages_and_slices_lose_nothing(tree: Tree, limit: int, directories: int, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = sorted(hits(tree, "*", Mode.GLOB))
-    monkeypatch.setattr(search, "SLICE_DIRECTORIES", directories)
+    monkeypatch.setattr(search, "FIRST_SLICE_DIRECTORIES", directories)
     assert sorted(hits(tree, "*", Mode.GLOB, limit=limit)) == everything
     assert len(everything) == 10
 
 
 @pytest.mark.django_db
 def test_when_time_is_up_the_answer_says_where_to_go_on(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLICE_DIRECTORIES", 1)
+    monkeypatch.setattr(search, "FIRST_SLICE_DIRECTORIES", 1)
     page = search.search(tree, SearchQuestion(Pattern("link")), None, 10, budget_seconds=0.0)
     assert page.nodes == []
     assert page.next_cursor is not None

@@ -16,8 +16,10 @@ from apps.views.queries.matching import Condition, Filters, Pattern, filter_cond
 from apps.views.queries.nodes import DirectoryNode, Namer, Node
 from fustor_schema import paths
 
-# directories looked at by one statement: bounds how long the deadline can be overrun
-SLICE_DIRECTORIES = 10_000
+# directories looked at by one statement: a common text is found in the first few; the most bounds how long the deadline can be
+# overrun
+FIRST_SLICE_DIRECTORIES, MOST_SLICE_DIRECTORIES = 200, 10_000
+SLICE_GROWTH = 4
 BUDGET_SECONDS = 5.0
 SPANS_PER_STATEMENT = 1_000
 # more hits are read in order, page by page
@@ -119,15 +121,17 @@ def _position(cursor: cursors.Cursor, key: str) -> Position:
 def _slices(tree: Tree, key: str, low: Position) -> Iterator[tuple[Position, str | None]]:
     """(position to start behind, last directory to look into) over the subtree; last None: up to its end."""
     _, high = sql.below(key)
+    size = FIRST_SLICE_DIRECTORIES
     while True:
         row = sql.fetch_one(
             f"SELECT path FROM {sql.DIRECTORY} WHERE tree_id = %s AND path > %s AND path < %s ORDER BY path LIMIT 1 OFFSET %s",
-            (tree.pk, low[0], high, SLICE_DIRECTORIES),
+            (tree.pk, low[0], high, size),
         )
         yield low, None if row is None else row[0]
         if row is None:
             return
         low = (row[0], None)
+        size = min(MOST_SLICE_DIRECTORIES, size * SLICE_GROWTH)
 
 
 def _hits_between(tree: Tree, question: SearchQuestion, low: Position, last: str | None, limit: int) -> list[Placed]:
