@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent_runner import check, config, enrolment, log
+from agent_runner import check, config, enrolment, log, upgrade
 from agent_runner.config import AgentConfig, Own
 from agent_runner.home import Home
 from agent_runner.problems import AgentProblem, ConfigProblem
@@ -23,7 +24,7 @@ OPTIONAL_COMMANDS = ("update_config",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code: 0 good, 1 failed, 2 used wrongly."""
+    """Runs one command and returns the exit code: 0 good, 1 failed, 2 used wrongly, 75 to be started again."""
     options = _parser().parse_args(arguments)
     log.setup(options.log_format, options.log_level)
     command: Callable[[argparse.Namespace], int] = options.run
@@ -47,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--token", default=os.environ.get("FUSTOR_AGENT_TOKEN", ""), help="enrolment token instead of a key")
     run.add_argument("--broker", default=os.environ.get(BROKER_VARIABLE, ""), help="Redis address for scan jobs (optional)")
     run.add_argument("--allow", action="append", default=[], choices=OPTIONAL_COMMANDS, help="remote command to carry out")
+    run.add_argument(
+        "--upgrade-command",
+        metavar="COMMAND",
+        default=os.environ.get("FUSTOR_AGENT_UPGRADE_COMMAND", ""),
+        help="what the remote command upgrade runs, without a shell; refused when not given",
+    )
     run.set_defaults(run=_run)
     checking = commands.add_parser("check", help="tell whether everything the agent needs is there, and how to mend what is not")
     _add_target(checking)
@@ -86,12 +93,25 @@ def _run(options: argparse.Namespace) -> int:
     wanted = configuration(options, own, home)
     if options.broker:
         wanted = msgspec.structs.replace(wanted, broker_url=options.broker)
-    asyncio.run(_supervise(wanted, home, Options(own, tuple(options.allow), options.log_format)))
-    return 0
+    started = Options(own, tuple(options.allow), _upgrade_command(options, own), options.log_format)
+    return asyncio.run(_supervise(wanted, home, started))
 
 
-async def _supervise(wanted: AgentConfig, home: Home, options: Options) -> None:
-    await Supervisor(wanted, home, options).run()
+async def _supervise(wanted: AgentConfig, home: Home, options: Options) -> int:
+    return await Supervisor(wanted, home, options).run()
+
+
+def _upgrade_command(options: argparse.Namespace, own: Own) -> tuple[str, ...]:
+    """`--upgrade-command`, else what the agent's own file says; never the server. Raises ConfigProblem."""
+    if options.upgrade_command:
+        try:
+            words = shlex.split(options.upgrade_command)
+        except ValueError as error:
+            raise ConfigProblem(f"--upgrade-command: {error}", "Quote its words as for a shell.") from error
+        return upgrade.checked(words, "--upgrade-command")
+    if options.config is not None:
+        return upgrade.checked(config.from_own_file(options.config, own)[1], f"{options.config}: upgrade_command")
+    return ()
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -131,10 +151,7 @@ def configuration(options: argparse.Namespace, own: Own, home: Home) -> AgentCon
     Raises ConfigProblem.
     """
     if options.config is not None:
-        try:
-            return config.from_yaml(options.config.read_text(), own, str(options.config))
-        except OSError as error:
-            raise ConfigProblem(f"{options.config}: {error.strerror}", "Give a file that this user can read.") from error
+        return config.from_own_file(options.config, own)[0]
     if options.watch:
         if not own.server or not own.key:
             raise ConfigProblem("--watch needs --server and a key", "Give --server URL and --key KEY.")

@@ -142,11 +142,27 @@ def _pipe_id(wanted: str, directory: str, directories: int) -> str:
 
 def from_yaml(text: str, own: Own, where: str = "the configuration") -> AgentConfig:
     """The configuration in a YAML text. Raises ConfigProblem naming the field."""
+    return from_document(_loaded(text, where), own, where)
+
+
+def from_own_file(path: Path, own: Own) -> tuple[AgentConfig, list[str]]:
+    """The configuration in a file of this host, and its `upgrade_command`, which no other document may have: what a server may
+    start here is for the host to say. Raises ConfigProblem naming the field."""
     try:
-        document = yaml.safe_load(text) or {}
+        document = _loaded(path.read_text(), str(path))
+    except OSError as error:
+        raise ConfigProblem(f"{path}: {error.strerror}", "Give a file that this user can read.") from error
+    words = document.pop("upgrade_command", []) if isinstance(document, dict) else []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ConfigProblem(f"{path}: upgrade_command must be a list of texts", 'For example ["/usr/local/bin/upgrade-fustor"].')
+    return from_document(document, own, str(path)), words
+
+
+def _loaded(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigProblem(f"{where} is no YAML: {error}", "Correct the file and start again.") from error
-    return from_document(document, own, where)
 
 
 def from_document(document: Any, own: Own, where: str, revision: str = "") -> AgentConfig:

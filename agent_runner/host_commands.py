@@ -1,4 +1,4 @@
-"""Commands that concern the whole agent: reload, update, check, stop and start. The supervisor hands them to every pipe.
+"""Commands that concern the whole agent: reload, update, check, stop and start, upgrade. The supervisor hands them to every pipe.
 
 A command may end the very pipe that brought it: what it does runs on in a task of its own, and only the waiting ends.
 """
@@ -25,6 +25,9 @@ class Operated(Protocol):
 
     async def check(self, document: dict[str, Any]) -> dict[str, Any]:
         """Looks whether a configuration would work here."""
+
+    async def upgrade(self) -> dict[str, Any]:
+        """Runs the host's own upgrade command, then restarts the agent."""
 
     async def stop_pipe(self, pipe_id: str) -> None:
         """Stops one pipe."""
@@ -77,7 +80,12 @@ class HostCommands:
         return {"pipe_id": pipe_id}
 
     async def _upgrade(self, command: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("this agent does not upgrade itself", "Upgrade it with the host's package manager and restart it.")
+        """What is run is the host's own affair: nothing of the command goes into it."""
+        if "upgrade" not in self._allowed:
+            raise Refused(
+                "this agent does not upgrade itself", "Upgrade it on its host, or start it with --upgrade-command to allow that."
+            )
+        return await self._apart(self._operated.upgrade())
 
     def _known_pipe(self, command: dict[str, Any]) -> str:
         pipe_id = str(command.get("pipe_id", ""))

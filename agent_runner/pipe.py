@@ -159,6 +159,11 @@ class AgentPipe:
         """True while a session is open: commands arrive."""
         return self._lifecycle is PipeState.RUNNING
 
+    @property
+    def has_reports(self) -> bool:
+        """True while the server was not told how some command ended."""
+        return self._commands is not None and bool(self._commands.reports())
+
     def state(self) -> PipeState:
         """Lifecycle and phases as flags."""
         state = self._lifecycle

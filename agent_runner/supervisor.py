@@ -25,11 +25,13 @@ from agent_runner.pipe import AgentPipe
 from agent_runner.problems import AgentProblem, ConfigProblem
 from agent_runner.running_sources import RunningSources
 from agent_runner.server_config import ServerConfig
+from agent_runner.upgrade import LOG_FILE, RESTART, Upgrade
 from agent_runner.worker import Worker, broker_answers
 
 TEND_SECONDS = 1.0
 FOLLOW_SECONDS, UNCONNECTED_FOLLOW_SECONDS = 300.0, 5.0
 STOP_SECONDS = 4.0
+LAST_REPORTS_SECONDS, LAST_REPORTS_TURN_SECONDS = 10.0, 0.2
 WORKER_SECONDS = 20.0
 WORKER_TURN_SECONDS = 0.05
 
@@ -38,11 +40,18 @@ _log = log.get("supervisor")
 
 @dataclass(frozen=True)
 class Options:
-    """How the agent was started. `own`: its server and key; `allowed_commands`: remote commands that are off by default."""
+    """How the agent was started. `own`: its server and key; `allowed_commands`: remote commands that are off by default;
+    `upgrade_command`: what the remote command `upgrade` runs, empty when it is refused."""
 
     own: Own
     allowed_commands: tuple[str, ...] = ()
+    upgrade_command: tuple[str, ...] = ()
     log_format: str = "text"
+
+    @property
+    def opted_in(self) -> tuple[str, ...]:
+        """All remote commands that this host takes although they are off by default."""
+        return (*self.allowed_commands, "upgrade") if self.upgrade_command else self.allowed_commands
 
 
 @dataclass
@@ -63,25 +72,28 @@ class Supervisor:
         self._sources, self._notes = RunningSources(), HomeNotes(home)
         self._pipes: dict[str, RunningPipe] = {}
         self._held: set[str] = set()
+        self._upgrade = Upgrade(options.upgrade_command, home.path / LOG_FILE)
         self._stopping = asyncio.Event()
+        self._exit_code = 0
         self._worker_deadline = 0.0
         self._job_processes = JobProcesses(options.log_format)
         self._host = Host(
             agent_id=config.agent_id,
             home=home,
-            actions=HostCommands(self, options.allowed_commands).actions(),
+            actions=HostCommands(self, options.opted_in).actions(),
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
             worker_ready=self._worker_ready,
             session_changed=self._note_sessions,
             health=lambda: {**health.report(), "home_error": self._notes.error},
             config_yaml=lambda: to_yaml(self._config),
-            allowed_commands=options.allowed_commands,
+            allowed_commands=options.opted_in,
             job_processes=self._job_processes,
         )
         self._worker = Worker(config.broker_url, config.agent_id, home, options.log_format) if config.broker_url else None
 
-    async def run(self) -> None:
-        """Runs until SIGTERM or SIGINT, then stops everything within a few seconds. Raises ConfigProblem."""
+    async def run(self) -> int:
+        """Runs until SIGTERM or SIGINT, or until it must be started again, then stops everything within a few seconds. Returns the
+        exit code. Raises ConfigProblem."""
         loop = asyncio.get_running_loop()
         self._worker_deadline = loop.time() + WORKER_SECONDS
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,6 +107,7 @@ class Supervisor:
             await self._tend_until_stopped()
         finally:
             await self._stop(helpers)
+        return self._exit_code
 
     async def _follow_server(self) -> None:
         """Asks now and then what the server wants, so that a lost `reload_config` costs minutes at most. While no pipe has a
@@ -132,6 +145,23 @@ class Supervisor:
         wanted = from_yaml(config_yaml, self._options.own, "update_config")
         await self.apply(msgspec.structs.replace(wanted, broker_url=self._config.broker_url))
         return {"pipes": sorted(self._pipes)}
+
+    async def upgrade(self) -> dict[str, Any]:
+        """Runs the host's own upgrade command, then ends the agent to be started again. Raises what Upgrade.run raises."""
+        result = await self._upgrade.run()
+        self._restarting = asyncio.create_task(self._restart(), name="restart")
+        return result
+
+    async def _restart(self) -> None:
+        """Once the server knows how the upgrade ended, or after a while without it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LAST_REPORTS_SECONDS
+        await asyncio.sleep(LAST_REPORTS_TURN_SECONDS)
+        while loop.time() < deadline and any(item.pipe.has_reports for item in self._pipes.values()):
+            await asyncio.sleep(LAST_REPORTS_TURN_SECONDS)
+        _log.warning("restart after an upgrade", exit_code=RESTART)
+        self._exit_code = RESTART
+        self._stopping.set()
 
     async def check(self, document: dict[str, Any]) -> dict[str, Any]:
         """Looks whether a configuration would work here, and changes nothing. Raises ConfigProblem when it cannot be read."""

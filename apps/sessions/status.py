@@ -97,6 +97,16 @@ def _of_reported_state(facts: SessionFacts) -> Status:
     )
 
 
+def of_upgrade(state: str) -> Status:
+    """An agent's upgrade by command, from the state of the command."""
+    ended = {
+        "DONE": Status(Level.OK, "Done", "The host's command succeeded, and the agent was started again."),
+        "FAILED": Status(Level.BAD, "Failed", "Nothing was restarted.", "Mend it on the host, or order it again."),
+        "EXPIRED": Status(Level.WARN, "Not told", "The agent did not say how it ended.", "Compare the agent's version."),
+    }
+    return ended.get(state, Status(Level.BUSY, "Under way"))
+
+
 @dataclass(frozen=True)
 class AgentFacts:
     """What decides the status of an agent."""

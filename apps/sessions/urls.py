@@ -24,6 +24,7 @@ urlpatterns = [
     path("agents/", agents.agents, name="agents"),
     path("agents/<ident:slug>/", boards.agent, name="agent"),
     path("agents/<ident:slug>/reload/", actions.reload_agent, name="reload_agent"),
+    path("agents/<ident:slug>/upgrade/", actions.upgrade_agent, name="upgrade_agent"),
     path("agents/<ident:slug>/check/", trials.of_agent, name="check_agent"),
     path("trials/<uuid:command_id>/", trials.follow, name="trial"),
     path("trials/<str:kind>/", trials.start, name="try_object"),

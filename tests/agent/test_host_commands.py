@@ -1,4 +1,4 @@
-"""S143: what changes the host runs only where the agent's own command line allows it; `upgrade` runs nowhere."""
+"""S143: what changes the host runs only where the agent's own command line or file allows it."""
 
 from typing import Any, cast
 
@@ -34,8 +34,7 @@ async def test_s143_it_is_taken_where_the_host_allows_it() -> None:
     assert operated.updates == ["agents: {}"]
 
 
-@pytest.mark.parametrize("allowed", [(), ("update_config",), ("upgrade",)])
-async def test_s143_an_upgrade_by_command_is_always_refused(allowed: tuple[str, ...]) -> None:
-    actions = HostCommands(cast(Operated, Recorder()), allowed).actions()
+async def test_s143_an_upgrade_by_command_is_refused_by_default() -> None:
+    actions = HostCommands(cast(Operated, Recorder()), ("update_config",)).actions()
     with pytest.raises(Refused, match="does not upgrade itself"):
         await actions["upgrade"]({"url": "https://example.org/agent.whl"})

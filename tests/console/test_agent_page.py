@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from apps.pipes import agents, people, services
 from apps.pipes.audit import Actor
 from apps.pipes.config.service import Author
-from apps.pipes.models import Agent
+from apps.pipes.models import Agent, AuditEntry
 from apps.runtime import clock
 from apps.sessions.models import Command, Session
+from apps.sessions.services import commands
 from apps.views.models import View
 from tests.console.conftest import Fleet
 
@@ -92,6 +93,57 @@ def test_reload_and_check_reach_the_agent(admin: Client, fleet: Fleet) -> None:
 def test_reloading_an_agent_that_is_away_says_so(admin: Client) -> None:
     Session.objects.update(ended_at=clock.now_datetime())
     assert "is not connected" in admin.post(f"/agents/{HOST}/reload/", follow=True).content.decode()
+
+
+def opt_in() -> None:
+    Session.objects.filter(agent_name=HOST).update(client_info={"allow_commands": ["upgrade"]})
+
+
+def test_s143_an_upgrade_is_offered_only_where_the_host_opted_in(admin: Client) -> None:
+    assert "ask-upgrade" not in admin.get(f"/agents/{HOST}/").content.decode()
+    refused = admin.post(f"/agents/{HOST}/upgrade/", follow=True).content.decode()
+    assert "has not opted in to upgrades" in refused
+    assert not Command.objects.exists()
+    opt_in()
+    assert "ask-upgrade" in admin.get(f"/agents/{HOST}/").content.decode()
+
+
+def test_s143_an_upgrade_is_ordered_once_put_on_record_and_its_end_shown(admin: Client, fleet: Fleet) -> None:
+    opt_in()
+    admin.post(f"/agents/{HOST}/upgrade/")
+    command = Command.objects.get()
+    assert (command.type, command.parameters, command.actor) == ("upgrade", {}, "chief")
+    assert AuditEntry.objects.filter(verb="agent.upgrade", target=f"agents.{HOST}", actor="chief").count() == 1
+    assert "is under way" in admin.post(f"/agents/{HOST}/upgrade/", follow=True).content.decode()
+    commands.acknowledge(fleet.leader, [(str(command.pk), "FAILED", {}, "exit code 3. Its last lines:\nno <space> left")])
+    page = admin.get(f"/agents/{HOST}/").content.decode()
+    assert "Failed" in page
+    assert "no &lt;space&gt; left" in page
+    admin.post(f"/agents/{HOST}/upgrade/")
+    assert Command.objects.count() == 2
+
+
+def test_programs_order_an_upgrade_and_ask_how_it_went(admin: Client, fleet: Fleet) -> None:
+    url = f"/api/v1/manage/agents/{HOST}/upgrade"
+    assert admin.get(url).status_code == 404
+    refused = admin.post(url)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_opted_in")
+    opt_in()
+    ordered = admin.post(url).json()
+    commands.acknowledge(fleet.leader, [(ordered["command"], "DONE", {"exit_code": 0, "output": "upgraded"}, "")])
+    told = admin.get(url).json()
+    assert (told["state"], told["output"], told["actor"]) == ("DONE", "upgraded", "chief")
+    Session.objects.update(ended_at=clock.now_datetime())
+    assert admin.post(url).status_code == 409
+
+
+def test_s143_who_may_not_configure_orders_no_upgrade(admin: Client, client: Client) -> None:
+    opt_in()
+    client.force_login(people.create(Actor("root"), "op", "correct-horse-battery", "operator"))
+    assert "ask-upgrade" not in client.get(f"/agents/{HOST}/").content.decode()
+    assert client.post(f"/agents/{HOST}/upgrade/").status_code == 403
+    assert client.post(f"/api/v1/manage/agents/{HOST}/upgrade").status_code == 403
+    assert not Command.objects.exists()
 
 
 def test_a_viewer_looks_and_orders_nothing(admin: Client, reader: Client) -> None:

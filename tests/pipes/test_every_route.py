@@ -52,6 +52,7 @@ VERBS: dict[Verb, str] = {
         DELETE {M}/draft/objects/{{kind}}/{{ident}}, GET {M}/drafts/{{owner}}/review, POST {M}/draft/rebase, POST {M}/draft/apply,
         POST {M}/drafts/{{owner}}/apply, POST {M}/rollouts/{{number}}/rollback, POST {M}/rollouts/{{number}}/{{order}},
         PUT {M}/settings, POST {M}/trials, GET {M}/trials/{{trial}}, POST {M}/agents/{{ident}}/check,
+        POST {M}/agents/{{ident}}/upgrade, GET {M}/agents/{{ident}}/upgrade,
         PUT {M}/objects/{{kind}}/{{ident}}, PATCH {M}/objects/{{kind}}/{{ident}}, DELETE {M}/objects/{{kind}}/{{ident}}""",
     Verb.KEYS: f"GET {M}/keys, POST {M}/keys, GET {M}/keys/{{ref}}, DELETE {M}/keys/{{ref}}, POST {M}/keys/{{ref}}/rotate",
     Verb.ENROL: f"""

@@ -1,6 +1,8 @@
-"""`/manage/trials`, `/manage/agents/{ident}/…`: what an agent does for its configuration: look before it is saved, fetch it."""
+"""`/manage/trials`, `/manage/agents/{ident}/…`: what an agent does for its configuration, and itself: look before it is saved,
+fetch it, upgrade."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -36,6 +38,18 @@ class VerdictOut(Schema):
     level: str
     words: str
     fix: str
+
+
+class UpgradeOut(Schema):
+    """An order to upgrade. `state` is one of a job's; `output`: the last lines of the host's command."""
+
+    command: uuid.UUID
+    state: str
+    actor: str
+    ordered_at: datetime
+    finished_at: datetime | None
+    output: str
+    error: str
 
 
 class TrialOut(Schema):
@@ -83,6 +97,35 @@ def reload_agent(request: HttpRequest, ident: str) -> dict[str, str]:
     """409 when it is not connected."""
     actor = allow(request, Verb.CONTROL, f"agents.{ident}")
     return {"command": str(agents.order_reload(_agent(ident), actor.name).pk)}
+
+
+@router.post("/agents/{ident}/upgrade", response=UpgradeOut, summary="Have an agent run its host's own upgrade command")
+def upgrade_agent(request: HttpRequest, ident: str) -> UpgradeOut:
+    """409 when it is not connected, when its host did not opt in, and while one is under way."""
+    actor = allow(request, Verb.CONFIGURE, f"agents.{ident}")
+    return _upgrade(agents.order_upgrade(_agent(ident), actor))
+
+
+@router.get("/agents/{ident}/upgrade", response=UpgradeOut, summary="How the last upgrade of an agent went")
+def get_upgrade(request: HttpRequest, ident: str) -> UpgradeOut:
+    """404 when none was ordered."""
+    allow(request, Verb.CONFIGURE, f"agents.{ident}")
+    command = agents.last_upgrade(_agent(ident))
+    if command is None:
+        raise NotFound(f"No upgrade of {ident} was ordered.")
+    return _upgrade(command)
+
+
+def _upgrade(command: Command) -> UpgradeOut:
+    return UpgradeOut(
+        command=command.pk,
+        state=command.state,
+        actor=command.actor,
+        ordered_at=command.created_at,
+        finished_at=command.finished_at,
+        output=str(command.result.get("output") or ""),
+        error=command.error,
+    )
 
 
 def _agent(ident: str) -> Agent:

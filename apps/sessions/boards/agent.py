@@ -11,10 +11,10 @@ from apps.pipes.models import Agent
 from apps.runtime.problems import NotFound
 from apps.sessions.boards.base import Board, Part
 from apps.sessions.boards.lines import SessionLine, live_sessions, session_lines
-from apps.sessions.boards.told import count
-from apps.sessions.models import Session
-from apps.sessions.services import facts
-from apps.sessions.status import Status
+from apps.sessions.boards.told import count, text
+from apps.sessions.models import Command, Session
+from apps.sessions.services import agents, commands, facts
+from apps.sessions.status import Status, of_upgrade
 
 SESSIONS_SHOWN = 50
 
@@ -40,8 +40,18 @@ class Health:
 
 
 @dataclass(frozen=True)
+class UpgradeLine:
+    """The last order to upgrade, with the last lines of the host's command."""
+
+    status: Status
+    actor: str
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True)
 class AgentBoardState:
-    """What the page of an agent shows. `agent_pipes`: (id, source, pipe, on)."""
+    """What the page of an agent shows. `agent_pipes`: (id, source, pipe, on); `takes_upgrades`: its host opted in."""
 
     slug: str
     name: str
@@ -60,6 +70,8 @@ class AgentBoardState:
     drifted: bool
     rss_bytes: int | None
     uptime_seconds: int | None
+    takes_upgrades: bool
+    upgrade: UpgradeLine | None
     agent_pipes: tuple[tuple[str, str, str, bool], ...]
     sessions: tuple[Health, ...]
 
@@ -117,9 +129,23 @@ class AgentBoard(Board):
             drifted=has_drifted(agent),
             rss_bytes=count(told, "rss_bytes"),
             uptime_seconds=count(told, "uptime_seconds"),
+            takes_upgrades=any(agents.UPGRADE in commands.opted_in(session) for session in live),
+            # what a command of the host prints is for those who see all of it
+            upgrade=_upgrade(agents.last_upgrade(agent)) if self.sight.view_ids is None else None,
             agent_pipes=tuple((row.slug, row.source.uri, row.pipe.slug if row.pipe else "", row.enabled) for row in ran),
             sessions=tuple(_health(session, line) for session, line in zip(live, lines, strict=True)),
         )
+
+
+def _upgrade(command: Command | None) -> UpgradeLine | None:
+    if command is None:
+        return None
+    return UpgradeLine(
+        status=of_upgrade(command.state),
+        actor=command.actor,
+        at=command.finished_at or command.created_at,
+        words=command.error or text(command.result, "output"),
+    )
 
 
 def _health(session: Session, line: SessionLine) -> Health:

@@ -116,6 +116,19 @@ def reload_agent(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
+@page(Verb.CONFIGURE)
+def upgrade_agent(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have an agent run the upgrade command of its own host."""
+    agent = get_object_or_404(Agent, slug=slug)
+
+    def order(actor: str) -> str:
+        agents.order_upgrade(agent, actor_of(request))
+        return _("%(agent)s upgrades itself; how that ends shows here.") % {"agent": slug}
+
+    return _told(request, f"/agents/{slug}/", order)
+
+
+@require_POST
 @page(Verb.RUN)
 def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Ask for the end of a job."""

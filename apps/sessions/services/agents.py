@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from apps.pipes import audit
+from apps.pipes.audit import Actor
 from apps.pipes.models import Agent
 from apps.pipes.principals import KeyPrincipal
 from apps.runtime.problems import Conflict
@@ -53,3 +55,37 @@ def order_reload(agent: Agent, actor: str) -> Command:
     if session is None:
         raise Conflict(f"{agent.slug} is not connected.", fix="It fetches its configuration by itself when it comes back.")
     return commands.send(session, "reload_config", {}, actor=actor)
+
+
+UPGRADE = "upgrade"
+
+
+def upgrading_session(agent: Agent) -> Session | None:
+    """The live session by which the agent takes an upgrade; None when its host did not opt in, or it is not connected."""
+    live = Session.objects.filter(agent_name=agent.slug, ended_at=None).order_by("-number")
+    return next((session for session in live if UPGRADE in commands.opted_in(session)), None)
+
+
+@transaction.atomic
+def order_upgrade(agent: Agent, actor: Actor) -> Command:
+    """Have an agent run the upgrade command of its own host, and restart. Raises Conflict when it is not connected, when its host
+    did not opt in, and while one is under way; Busy."""
+    if not Session.objects.filter(agent_name=agent.slug, ended_at=None).exists():
+        raise Conflict(f"{agent.slug} is not connected.", fix="Order it again when it is back.")
+    session = upgrading_session(agent)
+    if session is None:
+        raise Conflict(
+            f"The host of {agent.slug} has not opted in to upgrades from here.",
+            code="not_opted_in",
+            fix="Start the agent with --upgrade-command, or upgrade it on its host.",
+        )
+    under_way = last_upgrade(agent)
+    if under_way is not None and under_way.finished_at is None:
+        raise Conflict(f"An upgrade of {agent.slug} is under way.", code="upgrade_under_way", fix="Wait for its end.")
+    audit.record(actor, "agent.upgrade", f"agents.{agent.slug}")
+    return commands.send(session, UPGRADE, {}, actor=actor.name)
+
+
+def last_upgrade(agent: Agent) -> Command | None:
+    """The newest order to upgrade, and how it ended; None when there was none."""
+    return Command.objects.filter(type=UPGRADE, session__agent_name=agent.slug).order_by("-created_at").first()
