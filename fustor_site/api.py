@@ -44,6 +44,7 @@ def render(problem: Problem) -> HttpResponse:
 
 @api.exception_handler(Problem)
 def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
+    request.refusal = error  # type: ignore[attr-defined]  # read by denied.py, outside the handler
     return render(error)
 
 

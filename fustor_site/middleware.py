@@ -20,6 +20,7 @@ from django.utils.functional import SimpleLazyObject
 from apps.pipes import logins
 from apps.pipes.permissions import person_of
 from apps.runtime.ids import new_uuid
+from fustor_site import denied
 
 GetResponse = Callable[[HttpRequest], Any]
 # what may go into a log line and a header as it is
@@ -156,6 +157,8 @@ def for_programs(get_response: GetResponse) -> GetResponse:
             return refusal
         try:
             response: HttpResponseBase = await get_response(request)
+            if response.status_code in denied.STATUSES:
+                await denied.on_record(request)
         finally:
             await _give_connections_back()
         return _secured(_told(request, response))
@@ -164,6 +167,8 @@ def for_programs(get_response: GetResponse) -> GetResponse:
         if refusal := _admit(request):
             return refusal
         response: HttpResponseBase = get_response(request)
+        if response.status_code in denied.STATUSES:
+            denied.on_record_now(request)
         return _secured(_told(request, response))
 
     return later if iscoroutinefunction(get_response) else now

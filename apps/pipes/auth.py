@@ -20,7 +20,17 @@ from apps.pipes.principals import KeyPrincipal, PersonPrincipal, Principal
 from apps.runtime.lanes import Lane, run
 from apps.runtime.problems import Forbidden, Unauthorized
 
+KEY_HEADER = "X-API-Key"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def given_key(request: HttpRequest) -> str | None:
+    """The key that a request brings: `X-API-Key`, or `Authorization: Bearer`; None without one."""
+    key: str | None = request.headers.get(KEY_HEADER)
+    if key is not None:
+        return key
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 class KeyAuth(APIKeyHeader):
@@ -30,7 +40,7 @@ class KeyAuth(APIKeyHeader):
     A session of the console may write only with a CSRF token.
     """
 
-    param_name = "X-API-Key"
+    param_name = KEY_HEADER
 
     def __init__(self, *kinds: KeyKind, people: bool = False) -> None:
         super().__init__()
@@ -62,11 +72,7 @@ class KeyAuth(APIKeyHeader):
         return await run(Lane.CONTROL, self.authenticate, request, key)
 
     def _get_key(self, request: HttpRequest) -> str | None:
-        key: str | None = request.headers.get(self.param_name)
-        if key is not None:
-            return key
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
+        return given_key(request)
 
     def _fitting(self, principal: KeyPrincipal) -> KeyPrincipal:
         reads_here = KeyKind.QUERY in self.kinds and principal.view_ids  # old YAML may list one key for both
@@ -75,6 +81,7 @@ class KeyAuth(APIKeyHeader):
                 f"A {principal.key.kind} key cannot be used here.",
                 code="wrong_key_kind",
                 fix=f"Use a key of kind {' or '.join(sorted(self.kinds))}.",
+                who=principal.name,
             )
         return principal
 

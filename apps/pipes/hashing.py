@@ -5,6 +5,7 @@ At rest there is only HMAC-SHA256(pepper, secret). The first pepper hashes, the 
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -15,6 +16,7 @@ LONGEST_SECRET = 512
 SHORTEST_STRONG_SECRET = 24
 SHOWN_START = 8
 SHOWN_END = 4
+OWN_SECRET = re.compile(r"fk[a-z]_[A-Za-z0-9_-]{40,}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ def fingerprint(secret: str) -> Fingerprint:
     if len(secret) < SHORTEST_STRONG_SECRET:
         return Fingerprint(kept, "short", kept[-SHOWN_END:])
     return Fingerprint(kept, secret[:SHOWN_START], secret[-SHOWN_END:])
+
+
+def readable_start(given: str) -> str:
+    """The visible start of what looks like a key made here; nothing of anything else."""
+    looks_like_one = OWN_SECRET.fullmatch(given) is not None
+    return f"{given[:SHOWN_START]}…" if looks_like_one else ""
 
 
 def is_plausible(secret: str) -> bool:

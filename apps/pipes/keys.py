@@ -157,9 +157,10 @@ def _check(secret: str, address: str) -> KeyPrincipal:
     if not was_good:
         failures.check(address, secret)
     key = _find(digests)
-    if key is None or not _is_usable(key, address):
+    fault = _fault(key, address) if key else "no such key"
+    if key is None or fault:
         failures.record(address, secret)
-        raise Unauthorized(REFUSAL, fix=FIX)
+        raise Unauthorized(REFUSAL, fix=FIX, who=KeyPrincipal(key).name if key else "", cause=fault)
     principal = _principal(key)
     _known.put(digests[0], principal)
     usage.note(key.pk)
@@ -174,9 +175,16 @@ def _find(digests: list[str]) -> ApiKey | None:
 
 
 def _is_usable(key: ApiKey, address: str) -> bool:
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= clock.now_datetime()):
-        return False
-    return is_within(address, key.allowed_networks)
+    return not _fault(key, address)
+
+
+def _fault(key: ApiKey, address: str) -> str:
+    """Why the key is not good from this address; empty when it is."""
+    if key.revoked_at is not None:
+        return "the key is revoked"
+    if key.expires_at is not None and key.expires_at <= clock.now_datetime():
+        return "the key has expired"
+    return "" if is_within(address, key.allowed_networks) else "the key is not good from this network"
 
 
 def _principal(key: ApiKey) -> KeyPrincipal:

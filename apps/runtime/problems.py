@@ -4,7 +4,10 @@ from typing import Any
 
 
 class Problem(Exception):
-    """A refused request. Subclasses fix the HTTP status; `code` is stable for programs, `detail` is for people."""
+    """A refused request. Subclasses fix the HTTP status; `code` is stable for programs, `detail` is for people.
+
+    `who` asked and the exact `cause` are for the audit log, where the answer must not tell them.
+    """
 
     status = 400
     code = "bad_request"
@@ -18,12 +21,15 @@ class Problem(Exception):
         fix: str | None = None,
         retry_after: float | None = None,
         extra: dict[str, Any] | None = None,
+        who: str = "",
+        cause: str = "",
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or type(self).code
         self.field, self.fix, self.retry_after = field, fix, retry_after
         self.extra = extra or {}
+        self.who, self.cause = who, cause
 
     def payload(self) -> dict[str, Any]:
         """The JSON body of the answer."""
