@@ -47,6 +47,10 @@ class Graves:
                     found = candidate
         return found
 
+    def at(self, path: str) -> Grave | None:
+        """The tombstone of the path itself."""
+        return self._at.get(path)
+
     def bury(self, path: str, said: Said, rule: Rule, *, subtree: bool) -> None:
         """Leave a tombstone (R7); an older one never replaces a newer at the same path."""
         before = self._at.get(path)

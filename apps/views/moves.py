@@ -1,6 +1,6 @@
 """Decides renames (R39): one message moves a file, or a directory with all below it, and says so in the feed."""
 
-from apps.views import rules
+from apps.views import rules, survivors
 from apps.views.claims import Said
 from apps.views.context import BLIND_MARKS, DOUBT, PARTIAL, REALTIME, Context, known_file
 from apps.views.intake import Movement
@@ -17,7 +17,7 @@ def move(context: Context, said: Said, movement: Movement) -> bool:
     An origin that nobody knew leaves its tombstone; the row that comes with the move tells the destination.
     """
     origin, target = movement
-    if paths.is_within(target, origin):
+    if paths.is_within(target, origin) or paths.is_within(origin, target):
         return False
     folder = context.working.folders.get(origin)
     if folder is not None:
@@ -25,6 +25,8 @@ def move(context: Context, said: Said, movement: Movement) -> bool:
     parent = context.working.folders.get(paths.parent(origin))
     stored = parent.files.get(paths.name(origin)) if parent is not None else None
     if parent is None or stored is None:
+        if _stands_full(context, target) and not _is_told_already(context, said, movement):
+            context.recheck(target, "what was not known was renamed over a directory that holds something", recursive=True)
         context.graves.bury(origin, said, Rule.MOVED, subtree=True)
         return False
     decision = rules.delete(known_file(stored), said, context.bound_ms)
@@ -72,10 +74,14 @@ def _move_directory(context: Context, said: Said, folder: Folder, target: str) -
         remove_directory(context, said, folder, Rule.MOVED)
         context.recheck(target, "moved below a directory that was not known", recursive=True)
         return False
-    if _is_told_already(context, folder, target):
+    newer = _newer_at(context, said, Movement(origin, target))
+    if newer is None:
+        # what is left at the origin are late words of this source, or nobody can tell: nothing at the target is deleted (R5)
         remove_directory(context, said, folder, Rule.MOVED)
         context.recheck(target, "one rename told by two sources", recursive=True)
         return False
+    if _stands_full(context, target):
+        context.recheck(target, "a directory was renamed over one that holds something", recursive=True)
     _clear_target(context, said, target)
     context.working.move_folder(folder, target)
     folder.observed_at, folder.decided_at, folder.session = said.observed_at, context.now_ms, said.session
@@ -84,18 +90,33 @@ def _move_directory(context: Context, said: Said, folder: Folder, target: str) -
     folder.dirty = True
     _leave(context, said, Movement(origin, target), subtree=True)
     context.changed("moved", target, Rule.MOVED, is_directory=True, mtime=folder.meta[1], origin=origin)
+    survivors.put_back(context, said, newer)
     return True
 
 
-def _is_told_already(context: Context, folder: Folder, target: str) -> bool:
-    """The kernel renames no directory over one that holds something: what stands there and is no smaller came by the same rename,
-    told by another source, and what is left at the origin are late words of this one (R5: a tie deletes nothing)."""
+def _newer_at(context: Context, said: Said, movement: Movement) -> survivors.Survivors | None:
+    """What stands at the target and is newer than the rename; None when it came by this very rename, or nobody can tell."""
+    standing = context.working.folders.get(movement.target)
+    if standing is None:
+        return survivors.NONE
+    return None if _is_told_already(context, said, movement) else survivors.of(context, said, standing)
+
+
+def _is_told_already(context: Context, said: Said, movement: Movement) -> bool:
+    """Whether another source told this rename before: the delete at its origin and the directory at its target are of one event."""
+    grave = context.graves.at(movement.origin)
+    standing = context.working.folders.get(movement.target)
+    if grave is None or standing is None or grave.session == said.session:
+        return False
+    return (grave.session, grave.observed_at) == (standing.session, standing.observed_at)
+
+
+def _stands_full(context: Context, target: str) -> bool:
+    """Whether a directory with anything in it stands where a rename says that something moved: the kernel would not have done that,
+    so what emptied it was not told."""
     standing = context.working.folders.get(target)
-    return standing is not None and _entries(standing) >= max(1, _entries(folder))
-
-
-def _entries(folder: Folder) -> int:
-    return folder.total_files + folder.total_directories
+    context.working.settle()
+    return standing is not None and standing.total_files + standing.total_directories > 0
 
 
 def _clear_target(context: Context, said: Said, target: str) -> None:

@@ -4,6 +4,7 @@ import signal
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.blackbox.client import V2Client, d, f
@@ -325,3 +326,27 @@ def test_s163_a_full_view_answers_507_and_keeps_what_it_has(make_world: Any) -> 
     assert "max_nodes" in answer.text
     assert world.reader.paths() == {"/", "/a", "/b"}
     assert node(agent, "/a")["size"] == 9
+
+
+def renamed(agent: V2Client, origin: str, target: str, at: float = 0.0) -> httpx.Response:
+    """A native agent's `move` of a directory, seen `at` seconds from now by its clock, which is the server's here."""
+    event = {
+        "event_type": "move", "from": origin, "to": target, "rows": [d(target, OLD)], "message_source": "realtime",
+        "event_schema": "fs", "table": "files", "observed_at": now_ms(at),
+    }  # fmt: skip
+    body = {"session_id": agent.session_id, "source_type": "message", "is_end": False, "events": [event], "sent_at": now_ms()}
+    return agent.http.post(f"/ingest/{agent.session_id}/events", json=body)
+
+
+def test_s040_a_directory_renamed_over_one_whose_emptying_nobody_told_leaves_no_stale_children(world: World) -> None:
+    agent, other = world.client("host-1:p"), world.client("host-2:p")
+    for client in (agent, other):
+        assert client.S(timeout=60, protocol=3, sent_at=now_ms()).json()["protocol"] == 3
+    stale = [f(f"/b/old{number}", OLD) for number in range(5)]
+    agent.P("sn", [d("/a", OLD), f("/a/x", OLD, 3), d("/b", OLD), *stale], epoch=1)
+    agent.P("sn", [], end=True, epoch=1)
+    other.P("rt", [f("/b/new", OLD, 7)])
+    answer = renamed(agent, "/a", "/b", at=-30)
+    assert answer.status_code == 200, answer.text
+    assert names(agent) == {"/b", "/b/x", "/b/new"}
+    assert agent.reader.ST().json()["total_size"] == 10

@@ -55,15 +55,22 @@ class Storage:
         return True
 
     def rename(self, host: int, origin: str, target: str) -> bool:
-        """Rename a node to where nothing is; False when it cannot be."""
-        if origin not in self.nodes or target in self.nodes or paths.is_within(target, origin):
+        """Rename a node to where nothing is, or over a file or an empty directory of its own kind; False when it cannot be."""
+        if origin not in self.nodes or paths.is_within(target, origin) or not self._can_be_replaced(origin, target):
             return False
         if not self.has_directory(paths.parent(target)):
             return False
+        self.nodes.pop(target, None)
         for path in self.below(origin):
             self.nodes[target + path[len(origin) :]] = replace(self.nodes.pop(path), made_at=clock.now())
         self._changed(host, origin, target)
         return True
+
+    def _can_be_replaced(self, origin: str, target: str) -> bool:
+        standing = self.nodes.get(target)
+        if standing is None:
+            return True
+        return standing.is_directory == self.nodes[origin].is_directory and self.below(target) == [target]
 
     def below(self, path: str) -> list[str]:
         """A path and what is below it, parents first."""

@@ -1,7 +1,7 @@
 """Reading and writing sets of directories and files. Called by `working` and `audits`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.views.models import Flag
 from apps.views.store import tables
@@ -11,6 +11,8 @@ from fustor_schema import paths
 
 _STORED = ", ".join(["id", "path", "parent_id", "name", *tables.DIRECTORY_STATE])
 _FILE = ", ".join(tables.FILE_COLUMNS)
+# how many columns of a directory's state are its own row's; the rest are totals and listings
+OWN_COLUMNS = list(tables.DIRECTORY_STATE).index("total_files")
 _NULLABLE = {"mtime", "ctime", "mode", "uid", "gid", "inode", "nlink"}
 _REPLACE = ", ".join(f"{name} = excluded.{name}" for name in list(tables.FILE_COLUMNS)[2:])
 
@@ -134,6 +136,40 @@ def latest_realtime_below(tree_id: int, path: str) -> tuple[int, int] | None:
         [*parameters, path, realtime, realtime, *parameters],
     )
     return (found[0][0], found[0][1]) if found else None
+
+
+class Since(NamedTuple):
+    """Told by others than this session, by realtime events from one time on, by scans from another (server ms)."""
+
+    session: int
+    realtime: int
+    scan: int
+
+
+class ToldFolder(NamedTuple):
+    """A directory. `own`: the first columns of `tables.DIRECTORY_STATE`; `below`: how many nodes it holds."""
+
+    path: str
+    own: list[Any]
+    below: int
+
+
+def told_since(tree_id: int, path: str, since: Since, limit: int) -> tuple[list[ToldFolder], list[tuple[str, tuple[Any, ...]]]]:
+    """Directories at or below a path, and files as (path, row), at most `limit` + 1 of each. Placeholders are none."""
+    within, parameters = below(tree_id, path)
+    newer = "session <> %s AND observed_at >= CASE WHEN flags & %s > 0 THEN %s ELSE %s END"
+    times = [since.session, int(Flag.REALTIME), since.realtime, since.scan]
+    folders = query(
+        f"SELECT path, total_files + total_directories, {', '.join(list(tables.DIRECTORY_STATE)[:OWN_COLUMNS])} "
+        f"FROM {tables.DIRECTORY} WHERE {within} AND flags & %s = 0 AND {newer} LIMIT %s",
+        [*parameters, int(Flag.PLACEHOLDER), *times, limit + 1],
+    )
+    files = query(
+        f"SELECT (SELECT path FROM {tables.DIRECTORY} WHERE id = directory_id), {_FILE} FROM {tables.FILE} "
+        f"WHERE directory_id IN (SELECT id FROM {tables.DIRECTORY} WHERE {within}) AND {newer} LIMIT %s",
+        [*parameters, *times, limit + 1],
+    )
+    return [ToldFolder(at, own, held) for at, held, *own in folders], [(paths.join(at, row[1]), tuple(row)) for at, *row in files]
 
 
 def insert_root(tree_id: int) -> None:
