@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from apps.runtime.console import PARTS_HEADER, page
 from apps.views.models import Directory
 from apps.views.pages import copies, listing
-from apps.views.pages.place import Place, page_number, place_of
+from apps.views.pages.place import Place, place_of
 from fustor_schema import paths
 
 OPEN_LEVELS = 12
@@ -34,7 +34,7 @@ def tree(request: HttpRequest, slug: str) -> HttpResponse:
     if place.is_whole:
         return copies.side_by_side(request, place)
     sort, at = request.GET.get("sort", listing.BY_NAME), listing.Spot.read(request.GET.get("at", ""))
-    found = listing.listing(place.tree, place.key, sort, page_number(request), at) if place.tree else None
+    found = listing.listing(place.tree, place.key, sort, at) if place.tree else None
     context: dict[str, Any] = {"place": place, "found": found, "request": request}
     if PARTS_HEADER in request.headers:
         return JsonResponse({"parts": {"listing": render_to_string("views/parts/listing.html", context)}})

@@ -1,15 +1,15 @@
 """One directory as the explorer shows it: directories first, then the rest, sorted and paged, in a constant number of queries.
 
-By name, a page begins behind a name, so a page of a directory with a million entries costs as much as any. By size or time the
-directory has to be sorted as a whole, so that is offered up to MOST_SORTED entries.
+A page begins behind an entry, so what comes and goes meanwhile shifts nothing, and by name a page of a directory with a million
+entries costs as much as any. By size or time the whole directory has to be sorted, so that is offered up to MOST_SORTED entries.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from apps.views.models import Directory, File, Flag, NodeKind, Tree
 from fustor_schema import paths
@@ -18,16 +18,19 @@ PAGE_SIZE = 200
 BRANCH_SIZE = 500
 MOST_SORTED = 20_000
 BY_NAME = "name"
-SORTS = {
-    "size": ("-total_bytes", "-size"),
-    "mtime": ("-newest_mtime", "-mtime"),
+# by what directories and files are sorted, the most first
+SORTS: dict[str, tuple[str, str]] = {
+    "size": ("total_bytes", "size"),
+    "mtime": ("newest_mtime", "mtime"),
 }
+Value = int | float | None
+Row = TypeVar("Row", Directory, File)
 
 
 @dataclass(frozen=True)
 class Entry:
     """One row of a listing. `octets` and `files` of a directory count everything below it; `share` is of the
-    largest entry, `mtime` of a directory is that of the newest file below it."""
+    largest entry, `mtime` of a directory is that of the newest file below it; `value` is what it is sorted by, None by name."""
 
     key: str
     name: str
@@ -41,6 +44,7 @@ class Entry:
     unscanned: str
     placeholder: bool
     decided_at: int
+    value: Value = None
     share: int = 0
 
     @property
@@ -56,32 +60,45 @@ class Entry:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a page lies: behind an entry, or before it (`back`). Directories come first; without a name it is the beginning."""
+    """Where a page lies: behind an entry, or before it (`back`). Directories come first; without a name it is the beginning.
+    `value`: what the entry was sorted by."""
 
     is_file: bool = False
     name: str = ""
     back: bool = False
+    value: Value = None
 
     @classmethod
     def read(cls, text: str) -> "Spot":
         """From `?at=`; the beginning for anything that is none."""
         back, text = text.startswith("-"), text.removeprefix("-")
+        value, _, name = text[1:].rpartition("~")
         try:
-            name = paths.name(paths.from_base64(text[1:])) if text[:1] in ("d", "f") else ""
-        except paths.PathError:
-            name = ""
-        return cls(text[0] == "f", name, back) if name else cls()
+            found = paths.name(paths.from_base64(name)) if text[:1] in ("d", "f") else ""
+            return cls(text[0] == "f", found, back, _number(value)) if found else cls()
+        except ValueError:  # what is no path is one, too
+            return cls()
 
     @property
     def text(self) -> str:
         """As the address carries it."""
-        return ("-" if self.back else "") + ("f" if self.is_file else "d") + paths.to_base64(paths.join(paths.ROOT, self.name))
+        value = "" if self.value is None else f"{self.value!r}~"
+        return ("-" if self.back else "") + ("f" if self.is_file else "d") + value + paths.to_base64(f"/{self.name}")
+
+
+def _number(text: str) -> Value:
+    """A value as `Spot.text` writes it. Raises ValueError for what no database holds."""
+    if not text:
+        return None
+    value = int(text) if text.lstrip("-").isdecimal() else float(text)
+    if not abs(value) < 2**63:
+        raise ValueError(f"no size and no time: {text:.30}")
+    return value
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A page of one directory. `sort`: by what it is. `before`, `after`: where the pages beside it begin, by name; the others
-    have a `number` of `pages`."""
+    """A page of one directory. `sort`: by what it is. `before`, `after`: where the pages beside it begin."""
 
     directory: Directory
     entries: tuple[Entry, ...]
@@ -90,8 +107,6 @@ class Listing:
     sortable: bool
     before: str | None = None
     after: str | None = None
-    number: int = 1
-    pages: int = 1
 
     @property
     def crumbs(self) -> list[tuple[str, str]]:
@@ -109,16 +124,14 @@ def address(key: str) -> str:
     return urlencode({"path_b64": paths.to_base64(key)} if paths.is_escaped(key) else {"path": key})
 
 
-def listing(tree: Tree, key: str, sort: str, number: int, at: Spot) -> Listing | None:
+def listing(tree: Tree, key: str, sort: str, at: Spot) -> Listing | None:
     """A page of the directory at a path; None when the view holds no directory there."""
     directory = Directory.objects.filter(tree=tree, path=key).first()
     if directory is None:
         return None
     total = _entry_count(directory)
     sortable = total <= MOST_SORTED
-    if sort in SORTS and sortable:
-        return _sorted_page(directory, total, sort, number)
-    return _named_page(directory, total, at, sortable=sortable)
+    return _page(directory, total, sort if sort in SORTS and sortable else BY_NAME, at, sortable=sortable)
 
 
 def _entry_count(directory: Directory) -> int:
@@ -128,59 +141,68 @@ def _entry_count(directory: Directory) -> int:
     return folders + directory.total_files - (below["files"] or 0)
 
 
-def _sorted_page(directory: Directory, total: int, sort: str, number: int) -> Listing:
-    by_directory, by_file = SORTS[sort]
-    below = Directory.objects.filter(parent=directory).order_by(by_directory, "name")
-    files = File.objects.filter(directory=directory).order_by(by_file, "name")
-    folders = below.count()
-    pages = max(1, -(-total // PAGE_SIZE))
-    number = min(max(1, number), pages)
-    start = (number - 1) * PAGE_SIZE
-    shown = [_directory_entry(row) for row in below[start : start + PAGE_SIZE]]
-    rest = PAGE_SIZE - len(shown)
-    first = max(0, start - folders)
-    shown += [_file_entry(directory.path, row) for row in files[first : first + rest]] if rest else []
-    return Listing(directory, _with_shares(shown), total, sort, True, number=number, pages=pages)
-
-
-def _named_page(directory: Directory, total: int, at: Spot, *, sortable: bool) -> Listing:
-    found = _before(directory, at, PAGE_SIZE + 1) if at.back else _behind(directory, at, PAGE_SIZE + 1)
+def _page(directory: Directory, total: int, sort: str, at: Spot, *, sortable: bool) -> Listing:
+    found = _before(directory, sort, at, PAGE_SIZE + 1) if at.back else _behind(directory, sort, at, PAGE_SIZE + 1)
     if at.name and len(found) < (PAGE_SIZE if at.back else 1):  # entries went meanwhile: begin at the beginning
-        return _named_page(directory, total, Spot(), sortable=sortable)
+        return _page(directory, total, sort, Spot(), sortable=sortable)
     shown = found[-PAGE_SIZE:] if at.back else found[:PAGE_SIZE]
     more = len(found) > PAGE_SIZE
     before = _spot_of(shown[0], back=True).text if (more if at.back else at.name) else None
     after = _spot_of(shown[-1]).text if at.back or more else None
-    return Listing(directory, _with_shares(shown), total, BY_NAME, sortable, before, after)
+    return Listing(directory, _with_shares(shown), total, sort, sortable, before, after)
 
 
-def _behind(directory: Directory, spot: Spot, count: int) -> list[Entry]:
-    """The entries behind a place, by name, directories first."""
+def _behind(directory: Directory, sort: str, spot: Spot, count: int) -> list[Entry]:
+    """The entries behind a place, directories first."""
+    of_directory, of_file = SORTS.get(sort, (None, None))
     found: list[Entry] = []
     if not spot.is_file:
-        below = Directory.objects.filter(parent=directory, name__gt=spot.name).order_by("name")
-        found = [_directory_entry(row) for row in below[:count]]
-    files = File.objects.filter(directory=directory, name__gt=spot.name if spot.is_file else "").order_by("name")
+        below = _onwards(Directory.objects.filter(parent=directory), of_directory, spot)
+        found = [_directory_entry(row, of_directory) for row in below[:count]]
+    files = _onwards(File.objects.filter(directory=directory), of_file, spot if spot.is_file else Spot())
     rest = count - len(found)
-    return found + [_file_entry(directory.path, row) for row in files[:rest]] if rest else found
+    return found + [_file_entry(directory.path, row, of_file) for row in files[:rest]] if rest else found
 
 
-def _before(directory: Directory, spot: Spot, count: int) -> list[Entry]:
+def _before(directory: Directory, sort: str, spot: Spot, count: int) -> list[Entry]:
     """The last entries before a place, in the same order."""
+    of_directory, of_file = SORTS.get(sort, (None, None))
     found: list[Entry] = []
-    below = Directory.objects.filter(parent=directory).order_by("-name")
     if spot.is_file:
-        files = File.objects.filter(directory=directory, name__lt=spot.name).order_by("-name")
-        found = [_file_entry(directory.path, row) for row in files[:count]]
-    else:
-        below = below.filter(name__lt=spot.name)
+        files = _backwards(File.objects.filter(directory=directory), of_file, spot)
+        found = [_file_entry(directory.path, row, of_file) for row in files[:count]]
+    below = _backwards(Directory.objects.filter(parent=directory), of_directory, Spot() if spot.is_file else spot)
     rest = count - len(found)
-    found += [_directory_entry(row) for row in below[:rest]] if rest else []
+    found += [_directory_entry(row, of_directory) for row in below[:rest]] if rest else []
     return found[::-1]
 
 
+def _onwards(rows: "QuerySet[Row]", column: str | None, spot: Spot) -> "QuerySet[Row]":
+    """Rows behind a place: by name, or the largest first and what has no value last."""
+    if column is None:
+        return rows.filter(name__gt=spot.name).order_by("name")
+    rows = rows.order_by(F(column).desc(nulls_last=True), "name")
+    if not spot.name:
+        return rows
+    if spot.value is None:
+        return rows.filter(Q(**{column: None}), name__gt=spot.name)
+    alike = Q(**{column: spot.value}, name__gt=spot.name)
+    return rows.filter(alike | Q(**{f"{column}__lt": spot.value}) | Q(**{column: None}))
+
+
+def _backwards(rows: "QuerySet[Row]", column: str | None, spot: Spot) -> "QuerySet[Row]":
+    """Rows before a place (without one: all), the nearest first."""
+    if column is None:
+        return (rows.filter(name__lt=spot.name) if spot.name else rows).order_by("-name")
+    rows = rows.order_by(F(column).asc(nulls_first=True), "-name")
+    if not spot.name:
+        return rows
+    alike = Q(**{column: spot.value}, name__lt=spot.name)
+    return rows.filter(alike | (Q(**{f"{column}__isnull": False}) if spot.value is None else Q(**{f"{column}__gt": spot.value})))
+
+
 def _spot_of(entry: Entry, *, back: bool = False) -> Spot:
-    return Spot(not entry.is_directory, paths.name(entry.key), back)
+    return Spot(not entry.is_directory, paths.name(entry.key), back, entry.value)
 
 
 def branch(tree: Tree, key: str) -> QuerySet[Directory]:
@@ -188,25 +210,29 @@ def branch(tree: Tree, key: str) -> QuerySet[Directory]:
     return Directory.objects.filter(tree=tree, parent__path=key, parent__tree=tree).order_by("name")[:BRANCH_SIZE]
 
 
-def _directory_entry(row: Directory) -> Entry:
+def _directory_entry(row: Directory, sorted_by: str | None) -> Entry:
     return Entry(
         kind=NodeKind.DIRECTORY.label,
         octets=row.total_bytes,
         files=row.total_files,
         mtime=row.newest_mtime or row.mtime,
         unscanned=row.unscanned,
-        **_shared(row, row.path),
+        **_shared(row, row.path, sorted_by),
     )
 
 
-def _file_entry(directory: str, row: File) -> Entry:
-    kind = NodeKind(row.kind).label
+def _file_entry(directory: str, row: File, sorted_by: str | None) -> Entry:
     return Entry(
-        kind=kind, octets=row.size, files=None, mtime=row.mtime, unscanned="", **_shared(row, paths.join(directory, row.name))
+        kind=NodeKind(row.kind).label,
+        octets=row.size,
+        files=None,
+        mtime=row.mtime,
+        unscanned="",
+        **_shared(row, paths.join(directory, row.name), sorted_by),
     )
 
 
-def _shared(row: Directory | File, key: str) -> dict[str, Any]:
+def _shared(row: Directory | File, key: str, sorted_by: str | None) -> dict[str, Any]:
     return {
         "key": key,
         "name": paths.display(row.name),
@@ -215,6 +241,7 @@ def _shared(row: Directory | File, key: str) -> dict[str, Any]:
         "blind": bool(row.flags & Flag.BLIND),
         "placeholder": bool(row.flags & Flag.PLACEHOLDER),
         "decided_at": row.decided_at,
+        "value": getattr(row, sorted_by) if sorted_by else None,
     }
 
 

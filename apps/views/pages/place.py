@@ -57,9 +57,3 @@ def _key(request: HttpRequest) -> str:
         return scope.requested_path(request.META.get("QUERY_STRING", ""))
     except Problem as problem:
         raise Http404(problem.detail) from problem
-
-
-def page_number(request: HttpRequest) -> int:
-    """`?page=`, the first for anything that is no number."""
-    text = request.GET.get("page", "1")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
