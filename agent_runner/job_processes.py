@@ -4,6 +4,7 @@ killed when they hang. Used by the agent (through job_runner.py) and by its Cele
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -12,9 +13,10 @@ import msgspec
 
 from agent_runner import health, log
 from agent_runner.job_process import BEGUN, ENDED, Order
+from agent_runner.problems import ConfigProblem
 
 HUNG_VARIABLE = "FUSTOR_AGENT_HUNG_SECONDS"
-HUNG_SECONDS, IDLE_SECONDS = 120.0, 60.0
+HUNG_SECONDS, LEAST_HUNG_SECONDS, IDLE_SECONDS = 120.0, 3.0, 60.0
 # one that grew with a large scan gives its memory back by ending
 KEPT_BYTES, MOST_KEPT = 100 * 1024 * 1024, 2
 STOP_SECONDS = 2.0
@@ -113,7 +115,7 @@ class JobProcesses:
 
     def __init__(self, log_format: str, hung_seconds: float | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
         self._log_format, self._idle_seconds = log_format, idle_seconds
-        self._hung_seconds = hung_seconds or float(os.environ.get(HUNG_VARIABLE) or HUNG_SECONDS)
+        self._hung_seconds = hung_seconds or _hung_seconds()
         self._idle: list[JobProcess] = []
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -158,6 +160,18 @@ class JobProcesses:
             task = asyncio.get_running_loop().create_task(process.stop())
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+
+def _hung_seconds() -> float:
+    given = os.environ.get(HUNG_VARIABLE) or str(HUNG_SECONDS)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    # signs of life come every second: less would kill the living
+    if not LEAST_HUNG_SECONDS <= seconds < math.inf:
+        raise ConfigProblem(f"{HUNG_VARIABLE}: {given!r} is no number of seconds from {LEAST_HUNG_SECONDS:g} on", "Correct it.")
+    return seconds
 
 
 def environment() -> dict[str, str]:

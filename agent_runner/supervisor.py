@@ -6,7 +6,7 @@ Started by `fustor-agent run`.
 import asyncio
 import contextlib
 import signal
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -23,17 +23,16 @@ from agent_runner.job_processes import JobProcesses
 from agent_runner.mapping import compile_projection
 from agent_runner.pipe import AgentPipe
 from agent_runner.problems import AgentProblem, ConfigProblem
+from agent_runner.running_pipes import RunningPipes
 from agent_runner.running_sources import RunningSources
 from agent_runner.server_config import ServerConfig
 from agent_runner.upgrade import LOG_FILE, RESTART, Upgrade
-from agent_runner.worker import Worker, broker_answers
+from agent_runner.worker import Worker
 
 TEND_SECONDS = 1.0
 FOLLOW_SECONDS, UNCONNECTED_FOLLOW_SECONDS = 300.0, 5.0
 STOP_SECONDS = 4.0
 LAST_REPORTS_SECONDS, LAST_REPORTS_TURN_SECONDS = 10.0, 0.2
-WORKER_SECONDS = 20.0
-WORKER_TURN_SECONDS = 0.05
 
 _log = log.get("supervisor")
 
@@ -54,15 +53,6 @@ class Options:
         return (*self.allowed_commands, "upgrade") if self.upgrade_command else self.allowed_commands
 
 
-@dataclass
-class RunningPipe:
-    """A pipe and its task."""
-
-    pipe: AgentPipe
-    task: "asyncio.Task[None]"
-    recovery: Recovery = field(default_factory=Recovery)
-
-
 class Supervisor:
     """The agent. `run` returns when it was told to stop."""
 
@@ -70,32 +60,29 @@ class Supervisor:
         self._config, self._options = config, options
         self._server_config = ServerConfig(options.own) if options.own.server and options.own.key else None
         self._sources, self._notes = RunningSources(), HomeNotes(home)
-        self._pipes: dict[str, RunningPipe] = {}
-        self._held: set[str] = set()
+        self._pipes = RunningPipes(self._make_pipe)
         self._upgrade = Upgrade(options.upgrade_command, home.path / LOG_FILE)
         self._stopping = asyncio.Event()
         self._exit_code = 0
-        self._worker_deadline = 0.0
         self._job_processes = JobProcesses(options.log_format)
+        self._worker = Worker(config.broker_url, config.agent_id, home, options.log_format) if config.broker_url else None
         self._host = Host(
             agent_id=config.agent_id,
             home=home,
             actions=HostCommands(self, options.opted_in).actions(),
             job_queue=lambda: self._worker is not None and self._worker.is_up(),
-            worker_ready=self._worker_ready,
+            worker_ready=self._worker.ready if self._worker is not None else _at_once,
             session_changed=self._note_sessions,
             health=lambda: {**health.report(), "home_error": self._notes.error},
             config_yaml=lambda: to_yaml(self._config),
             allowed_commands=options.opted_in,
             job_processes=self._job_processes,
         )
-        self._worker = Worker(config.broker_url, config.agent_id, home, options.log_format) if config.broker_url else None
 
     async def run(self) -> int:
         """Runs until SIGTERM or SIGINT, or until it must be started again, then stops everything within a few seconds. Returns the
         exit code. Raises ConfigProblem."""
         loop = asyncio.get_running_loop()
-        self._worker_deadline = loop.time() + WORKER_SECONDS
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         helpers = [asyncio.create_task(self._follow_server(), name="server configuration")]
@@ -122,8 +109,7 @@ class Supervisor:
             else:
                 recovery.succeeded()
                 pause = UNCONNECTED_FOLLOW_SECONDS
-            connected = any(item.pipe.is_connected for item in self._pipes.values())
-            await asyncio.sleep(FOLLOW_SECONDS if connected else pause)
+            await asyncio.sleep(FOLLOW_SECONDS if self._pipes.any_connected else pause)
 
     async def reload(self) -> dict[str, Any]:
         """Fetches the desired configuration, applies it when it is another, reports which one runs. Raises AgentProblem."""
@@ -144,7 +130,7 @@ class Supervisor:
         """Applies a configuration given as YAML. Raises ConfigProblem; then everything stays as it was."""
         wanted = from_yaml(config_yaml, self._options.own, "update_config")
         await self.apply(msgspec.structs.replace(wanted, broker_url=self._config.broker_url))
-        return {"pipes": sorted(self._pipes)}
+        return {"pipes": self._pipes.ids}
 
     async def upgrade(self) -> dict[str, Any]:
         """Runs the host's own upgrade command, then ends the agent to be started again. Raises what Upgrade.run raises."""
@@ -157,7 +143,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LAST_REPORTS_SECONDS
         await asyncio.sleep(LAST_REPORTS_TURN_SECONDS)
-        while loop.time() < deadline and any(item.pipe.has_reports for item in self._pipes.values()):
+        while loop.time() < deadline and self._pipes.any_reports:
             await asyncio.sleep(LAST_REPORTS_TURN_SECONDS)
         _log.warning("restart after an upgrade", exit_code=RESTART)
         self._exit_code = RESTART
@@ -174,13 +160,11 @@ class Supervisor:
 
     async def stop_pipe(self, pipe_id: str) -> None:
         """Stops one pipe until it is started again, or the agent is."""
-        self._held.add(pipe_id)
-        if pipe_id in self._pipes:
-            await self._stop_pipe(pipe_id)
+        await self._pipes.hold(pipe_id)
 
     def start_pipe(self, pipe_id: str) -> None:
         """Starts one pipe that was stopped."""
-        self._held.discard(pipe_id)
+        self._pipes.release(pipe_id)
         self._start_pipes()
 
     async def apply(self, config: AgentConfig) -> None:
@@ -191,68 +175,44 @@ class Supervisor:
             make_source(pipe.source)
             make_sender(pipe.sender)
             compile_projection(msgspec.to_builtins(pipe.fields_mapping))
-        kept = {pipe.id: pipe for pipe in config.pipes if not pipe.disabled}
-        changed = [name for name, item in self._pipes.items() if kept.get(name) != item.pipe.config]
-        await asyncio.gather(*(self._stop_pipe(name) for name in changed))
+        await self._pipes.keep_only(config.pipes)
         self._config = config
         self._start_pipes()
         self._sources.keep_only(pipe.source for pipe in config.pipes if not pipe.disabled)
         self._notes.configuration(self._config)
-        _log.info("configuration applied", revision=config.revision, pipes=sorted(self._pipes))
-
-    async def _worker_ready(self) -> None:
-        """The server decides at the start of a session how it delivers jobs: a worker that is just starting is waited for, once."""
-        loop = asyncio.get_running_loop()
-        if self._worker is None or self._worker.is_up() or not await broker_answers(self._config.broker_url):
-            return
-        while not self._worker.is_up() and loop.time() < self._worker_deadline:
-            await asyncio.sleep(WORKER_TURN_SECONDS)
+        _log.info("configuration applied", revision=config.revision, pipes=self._pipes.ids)
 
     async def _tend_until_stopped(self) -> None:
         while not self._stopping.is_set():
             self._sources.tend()
-            self._tend_pipes()
+            self._pipes.tend()
             self._notes.write()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TEND_SECONDS)
 
     def _start_pipes(self) -> None:
-        for config in self._config.pipes:
-            if not (config.disabled or config.id in self._pipes or config.id in self._held):
-                self._pipes[config.id] = self._start_pipe(config)
+        self._pipes.start(self._config.pipes)
         self._note_sessions()
         self._sources.tend()
 
-    def _start_pipe(self, config: PipeConfig) -> RunningPipe:
-        pipe = AgentPipe(config, self._host, self._sources.get(config.source))
-        return RunningPipe(pipe, asyncio.create_task(pipe.run(), name=f"pipe {config.id}"))
-
-    def _tend_pipes(self) -> None:
-        """A pipe's task never ends by itself; one that did has a bug, and must not take the others with it."""
-        for name, item in list(self._pipes.items()):
-            if item.task.done() and not item.task.cancelled():
-                error = item.task.exception()
-                _log.error("pipe ended by itself and is started again", pipe=name, error=repr(error), exc_info=error)
-                self._pipes[name] = self._start_pipe(item.pipe.config)
+    def _make_pipe(self, config: PipeConfig) -> AgentPipe:
+        return AgentPipe(config, self._host, self._sources.get(config.source))
 
     def _note_sessions(self) -> None:
-        self._notes.sessions(lambda: [item.pipe.job_context() for item in self._pipes.values()])
-
-    async def _stop_pipe(self, name: str) -> None:
-        item = self._pipes.pop(name)
-        item.task.cancel()
-        await asyncio.gather(item.task, return_exceptions=True)
+        self._notes.sessions(self._pipes.job_contexts)
 
     async def _stop(self, helpers: list["asyncio.Task[None]"]) -> None:
         _log.info("stopping")
-        tasks = [item.task for item in self._pipes.values()] + helpers
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-            for task in pending:
-                _log.error("did not stop in time", task=task.get_name())
+        for helper in helpers:
+            helper.cancel()
+        _, pending = await asyncio.wait([*self._pipes.cancel(), *helpers], timeout=STOP_SECONDS)
+        for task in pending:
+            _log.error("did not stop in time", task=task.get_name())
         await self._job_processes.stop()
         self._sources.stop()
         self._notes.forget_sessions()
         _log.info("stopped")
+
+
+async def _at_once() -> None:
+    """There is no worker to wait for."""

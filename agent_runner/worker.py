@@ -19,6 +19,7 @@ JOBS_AT_ONCE = 3
 STOP_SECONDS = 2.0
 STEADY_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
+READY_SECONDS, READY_TURN_SECONDS = 20.0, 0.05
 REDIS_PORT = 6379
 READY_FILE = "worker.ready"
 
@@ -65,6 +66,7 @@ class Worker:
         self._agent_id, self._ready_file = agent_id, home.path / READY_FILE
         self._process: asyncio.subprocess.Process | None = None
         self._started = 0.0
+        self._broker_url, self._deadline = broker_url, time.monotonic() + READY_SECONDS
 
     def is_up(self) -> bool:
         """True while the worker consumes its queue: it says so itself, with its process id, in a file of the home."""
@@ -75,6 +77,14 @@ class Worker:
             return self._ready_file.read_text() == str(process.pid)
         except OSError:
             return False
+
+    async def ready(self) -> None:
+        """Returns when it is up, or there is no use in waiting: the server decides at the start of a session how it delivers jobs,
+        so a worker that is just starting is waited for, once."""
+        if self.is_up() or not await broker_answers(self._broker_url):
+            return
+        while not self.is_up() and time.monotonic() < self._deadline:
+            await asyncio.sleep(READY_TURN_SECONDS)
 
     async def run(self) -> None:
         """Runs until cancelled."""

@@ -13,9 +13,10 @@ import pytest
 
 from agent_runner.config import SenderConfig, SourceConfig
 from agent_runner.job_process import Order
-from agent_runner.job_processes import JobProcesses
+from agent_runner.job_processes import HUNG_VARIABLE, JobProcesses
 from agent_runner.job_runner import SCANS_AT_ONCE, JobRunner
 from agent_runner.phases.scan import JobContext
+from agent_runner.problems import ConfigProblem
 from agent_runner.sources.fs import identity
 from tests.agent.recording_server import RecordingServer
 from tests.agent.walk import grow
@@ -174,3 +175,10 @@ async def test_an_idle_process_ends(recorder: RecordingServer, quick: JobContext
     processes = JobProcesses("text", idle_seconds=0.2)
     assert await processes.run(Order(recorder.order("sentinel"), quick)) == 0
     await recorder.until(lambda: job_processes() == [], 60)
+
+
+@pytest.mark.parametrize("given", ["soon", "0.5", "-1", "nan", "inf"])
+def test_a_patience_that_is_none_is_named_at_the_start(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HUNG_VARIABLE, given)
+    with pytest.raises(ConfigProblem, match=HUNG_VARIABLE):
+        JobProcesses("text")

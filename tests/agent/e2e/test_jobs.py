@@ -22,7 +22,15 @@ def jobs(fleet: Fleet) -> list[Job]:
 def celery_worker(agent: RealAgent) -> psutil.Process | None:
     assert agent.process is not None
     children = psutil.Process(agent.process.pid).children()
-    return next((child for child in children if "celery" in " ".join(child.cmdline())), None)
+    return next((child for child in children if "celery" in command_line(child)), None)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Empty for one that ends in this moment."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def test_a_job_reaches_the_agent_by_its_own_queue(fleet: Fleet, tree: Path) -> None:

@@ -12,7 +12,7 @@ from apps.pipes.models import Pipe
 from apps.runtime import clock
 from apps.sessions.models import Job
 from tests.agent.e2e.conftest import Fleet, RealAgent
-from tests.agent.e2e.test_jobs import celery_worker
+from tests.agent.e2e.test_jobs import celery_worker, command_line
 from tests.agent.walk import grow
 
 pytestmark = pytest.mark.blackbox
@@ -91,11 +91,7 @@ def test_a_scan_that_hangs_in_the_storage_is_killed_and_tried_again(fleet: Fleet
     assert worker is not None
     assert job.delivery == Job.Delivery.QUEUE
     assert job.worker.endswith(f":{worker.pid}")
-    assert not [
-        process
-        for process in worker.children()
-        if process.status() != psutil.STATUS_ZOMBIE and "job_process" in str(process.cmdline())
-    ]
+    assert not [child for child in worker.children() if "job_process" in command_line(child)]
     somebody = os.open(marker, os.O_RDWR)
     marker.unlink()
     os.close(somebody)
