@@ -85,7 +85,7 @@ def test_the_explorer_shows_copies_side_by_side(forest: View, reader: Client) ->
 
 def test_a_member_that_cannot_be_asked_is_unknown(forest: View, reader: Client) -> None:
     assert "unknown in gamma" in rows(shown(reader, "tree/?path=/d"))[0]
-    assert shown(reader, "tree/?path=/nowhere")
+    assert "No member that can be asked has a directory here" in shown(reader, "tree/?path=/nowhere")
     everyone_is_known(forest)
     shown(reader, "tree/?path=/nowhere", status=404)
 

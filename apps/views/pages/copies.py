@@ -54,7 +54,9 @@ def side_by_side(request: HttpRequest, place: Place) -> HttpResponse:
         found = compare(
             place.view, place.key, _name_behind(request.GET.get("at", "")), PAGE_SIZE, only_differences=only, now=clock.now()
         )
-        context |= {"found": found, "rows": [_row(entry) for entry in found.entries], "sides": _sides(found)}
+        sides = _sides(found)
+        context |= {"found": found, "rows": [_row(entry) for entry in found.entries], "sides": sides}
+        context["opens"] = any(side["opens"] for side in sides)
     except Problem as problem:
         context["problem"] = problem
     if PARTS_HEADER in request.headers:
