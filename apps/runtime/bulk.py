@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.runtime.console import allowed
@@ -39,12 +40,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Bulk:
-    """The orders of one list: its rows (those that the person may see), what the URL can filter, where it is."""
+    """The orders of one list: its rows (those that the person may see), what the URL can filter, the name of its URL."""
 
     spec: ListSpec
     rows: Callable[[HttpRequest], QuerySet[Any]]
     orders: Mapping[str, Order]
-    back: Callable[[], str]
+    listed: str
     named: Callable[[Any], str] = str
 
 
@@ -61,7 +62,7 @@ def give(request: HttpRequest, bulk: Bulk) -> HttpResponse:
         raise Http404(f"There is no order {name!r}.")
     if not allowed(request.user, order.verb):
         raise PermissionDenied
-    back = f"{bulk.back()}?{_filters(request, bulk)}"
+    back = f"{reverse(bulk.listed)}?{_filters(request, bulk)}"
     rows = list(_meant(request, bulk)[: MOST + 1])
     if not rows:
         messages.warning(request, _("Nothing is chosen: tick some rows, or choose all that match."))

@@ -11,6 +11,12 @@ SECONDS = {"x-unit": "seconds"}
 RARE = {"x-advanced": True}
 
 
+def _seconds(title: str, description: str, *, is_rare: bool = False) -> Meta:
+    """A length of time in a view's settings."""
+    schema = {**SECONDS, **RARE} if is_rare else SECONDS
+    return Meta(ge=0, le=MOST_SECONDS, title=title, description=description, extra_json_schema=schema)
+
+
 class ViewSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set on a view; each field is a column of apps.views.models.View, documented there."""
 
@@ -19,33 +25,17 @@ class ViewSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
     hot_file_threshold: Annotated[
         float,
-        Meta(
-            ge=0,
-            le=MOST_SECONDS,
-            title="Settled after",
-            description="So long without a change, and a file is no longer suspect.",
-            extra_json_schema=SECONDS,
-        ),
+        _seconds("Settled after", "So long without a change, and a file is no longer suspect."),
     ] = 30.0
     tombstone_floor: Annotated[
         float,
-        Meta(
-            ge=0,
-            le=MOST_SECONDS,
-            title="Remember deletions for",
-            description="At least so long, so that late news of a deleted file does not bring it back.",
-            extra_json_schema=SECONDS | RARE,
+        _seconds(
+            "Remember deletions for", "At least so long, so that late news of a deleted file does not bring it back.", is_rare=True
         ),
     ] = 3600.0
     attr_cache_bound: Annotated[
         float,
-        Meta(
-            ge=0,
-            le=MOST_SECONDS,
-            title="Attribute cache of the mounts",
-            description="So long an NFS client may still show an old listing.",
-            extra_json_schema=SECONDS | RARE,
-        ),
+        _seconds("Attribute cache of the mounts", "So long an NFS client may still show an old listing.", is_rare=True),
     ] = 60.0
     brake_rows: Annotated[
         int,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +58,19 @@ def tree(tmp_path: Path) -> Path:
     directory = tmp_path / "tree"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture
+def small_queue() -> Iterator[None]:
+    """A kernel queue of 16 events for the instances made meanwhile; needs root."""
+    limit = Path("/proc/sys/fs/inotify/max_queued_events")
+    before = limit.read_text()
+    try:
+        limit.write_text("16")
+    except OSError:
+        pytest.skip("max_queued_events can be set by root only")
+    yield
+    limit.write_text(before)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from agent_runner.sources.fs import identity
 from fustor_schema.listing import names_hash
 from tests.agent.conftest import REPOSITORY
 from tests.agent.recording_server import RecordingServer
-from tests.agent.walk import age, grow, seen, walked
+from tests.agent.walk import age, grow, seen, walked, widen
 
 FAULTY_STORAGE = Path(__file__).parent / "faulty_storage"
 
@@ -81,10 +81,7 @@ async def test_a_directory_of_many_entries_is_sent_in_parts_and_closed_once(
 async def test_a_batch_over_the_receivers_limit_is_sent_in_halves_and_what_was_ready_behind_it_is_numbered_again(
     recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
-    for number in range(15):
-        (tree / f"d{number:02}").mkdir()
-        for inner in range(1_000):
-            (tree / f"d{number:02}" / f"f{inner}").touch()
+    widen(tree, 15)
     recorder.most_bytes = 400_000
     done = await run(recorder, context, "snapshot")
     assert (done["state"], done["counts"]["files"]) == ("DONE", 15_000)
@@ -95,10 +92,7 @@ async def test_a_batch_over_the_receivers_limit_is_sent_in_halves_and_what_was_r
 async def test_one_batch_is_on_its_way_at_a_time_and_the_next_one_is_read_meanwhile(
     recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
-    for number in range(12):
-        (tree / f"w{number}").mkdir()
-        for inner in range(1_000):
-            (tree / f"w{number}" / f"f{inner}").touch()
+    widen(tree, 12)
     recorder.let_through = asyncio.Semaphore(1)
     running = asyncio.create_task(run(recorder, context, "snapshot"))
     await recorder.until(lambda: bool(recorder.progress) and recorder.progress[-1]["found"] >= 8_000, 30)
@@ -203,10 +197,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_s064_the_end_of_an_audit_comes_behind_its_last_row_however_slow_the_server_is(
     recorder: RecordingServer, context: JobContext, tree: Path
 ) -> None:
-    for number in range(9):
-        (tree / f"w{number}").mkdir()
-        for inner in range(1_000):
-            (tree / f"w{number}" / f"f{inner}").touch()
+    widen(tree, 9)
     recorder.let_through = asyncio.Semaphore(2)
     running = asyncio.create_task(run(recorder, context, "audit"))
     await recorder.until(lambda: recorder.arrived == 3, 30)

@@ -253,19 +253,6 @@ def test_a_long_write_is_reported_now_and_then_and_at_its_end(heard: Heard, tree
     assert written <= 5
 
 
-@pytest.fixture
-def small_queue() -> Iterator[None]:
-    """A kernel queue of 16 events for the instances made meanwhile; needs root."""
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    try:
-        limit.write_text("16")
-    except OSError:
-        pytest.skip("max_queued_events can be set by root only")
-    yield
-    limit.write_text(before)
-
-
 def test_s044_an_overflow_is_a_gap_and_watches_are_placed_again(small_queue: None, tree: Path) -> None:
     heard = Heard(tree).start()
     try:

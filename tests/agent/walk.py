@@ -31,6 +31,15 @@ def grow(tree: Path, directories: int = 40) -> None:
         (directory / "file").write_text("x" * number)
 
 
+def widen(tree: Path, directories: int, files: int = 1_000) -> None:
+    """Directories of many empty files each, all of them in the root."""
+    for number in range(directories):
+        directory = tree / f"w{number:02}"
+        directory.mkdir()
+        for inner in range(files):
+            (directory / f"f{inner}").touch()
+
+
 def age(tree: Path, seconds: float = 3_600) -> None:
     """Lets every directory look as if it had not changed for a while."""
     for directory, _, _ in os.walk(tree, topdown=False):

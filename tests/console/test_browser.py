@@ -10,8 +10,6 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, BrowserContext, expect
 from pytest_django import DjangoDbBlocker
 
@@ -21,7 +19,6 @@ from apps.pipes.config import service
 from apps.pipes.config.export import export_text
 from apps.pipes.config.reading import Text, read
 from apps.pipes.config.service import Author
-from apps.pipes.confirmation import PROVEN_AT
 from apps.pipes.keys import ref_of
 from apps.pipes.models import Agent, Enrolment, Pipe
 from apps.pipes.rollouts import service as rollouts
@@ -31,6 +28,7 @@ from apps.runtime import clock
 from apps.sessions.models import Session
 from apps.views.pages.consistency import SHELVES
 from fustor_schema.pipestate import PipeState
+from tests.blackbox.login import administrator_cookie
 from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import server_database
 from tests.console.conftest import build_fleet
@@ -129,7 +127,7 @@ def _site(url: str) -> Site:
         "/system/",
         "/no-such-page/",
     )
-    return Site(url, _logged_in(), (*pages, *_copies()), fleet.pipe.slug, fleet.view.slug)
+    return Site(url, administrator_cookie("browser"), (*pages, *_copies()), fleet.pipe.slug, fleet.view.slug)
 
 
 def _govern() -> tuple[int, ...]:
@@ -189,18 +187,6 @@ def _copies() -> tuple[str, ...]:
         "/views/copies/search/?q=bam",
         "/views/copies/inspect/?path=/runs/two.bam",
     )
-
-
-def _logged_in() -> str:
-    user = get_user_model().objects.create_superuser("browser")
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store[PROVEN_AT] = clock.now()
-    store.save()
-    assert store.session_key
-    return store.session_key
 
 
 def open_browser(chromium: Browser, site: Site, theme: str = "light", width: int = 1280) -> BrowserContext:

@@ -5,17 +5,14 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django import DjangoDbBlocker
 
 from apps.pipes import services
 from apps.pipes.config import service
 from apps.pipes.config.service import Author
-from apps.pipes.confirmation import PROVEN_AT
 from apps.pipes.models import Pipe
-from apps.runtime import clock
+from tests.blackbox.login import administrator_cookie
 from tests.blackbox.own_server import server
 from tests.blackbox.processes import RunningServer
 from tests.console.test_browser import ServerOrm
@@ -34,19 +31,7 @@ def orm(server: RunningServer, django_db_blocker: DjangoDbBlocker) -> ServerOrm:
 
 @pytest.fixture(scope="module")
 def cookie(orm: ServerOrm) -> str:
-    return orm.run(logged_in)
-
-
-def logged_in() -> str:
-    user = get_user_model().objects.create_superuser("editor")
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store[PROVEN_AT] = clock.now()
-    store.save()
-    assert store.session_key
-    return store.session_key
+    return orm.run(lambda: administrator_cookie("editor"))
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -6,9 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import get_converters
@@ -21,6 +19,7 @@ from apps.pipes.models import Agent, ApiKey, Role
 from apps.pipes.permissions import CONFIRMED, TABLE, Verb
 from apps.runtime import clock
 from apps.runtime.console import OWN
+from tests.blackbox.login import cookie_of
 from tests.blackbox.processes import RunningServer
 from tests.blackbox.world import World
 from tests.pipes.openapi_calls import Call, calls
@@ -150,15 +149,9 @@ def test_a_restricted_viewer_opens_the_questions_of_its_views_and_nothing_of_oth
 
 def logged_in(user: User) -> dict[str, str]:
     """Headers of a browser in which this person has logged in just now."""
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store[PROVEN_AT] = clock.now()
-    store.save()
     token = "c" * 32
     return {
-        "Cookie": f"{settings.SESSION_COOKIE_NAME}={store.session_key}; {settings.CSRF_COOKIE_NAME}={token}",
+        "Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie_of(user)}; {settings.CSRF_COOKIE_NAME}={token}",
         settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-"): token,
     }
 

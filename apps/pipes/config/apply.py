@@ -55,7 +55,7 @@ def apply(plan: Plan, secrets: dict[str, Fingerprint]) -> None:
 
 
 def _receiver(slug: str, entry: ReceiverDoc) -> None:
-    _put(Receiver, slug, name=entry.name, enabled=not entry.disabled, driver=entry.driver, settings=entry.driver_params)
+    _put(Receiver, slug, **_driven(entry))
 
 
 def _view(slug: str, entry: ViewDoc) -> None:
@@ -86,28 +86,11 @@ def _pipe(slug: str, entry: PipeDoc) -> None:
 
 
 def _source(slug: str, entry: SourceDoc) -> None:
-    _put(
-        Source,
-        slug,
-        name=entry.name,
-        enabled=not entry.disabled,
-        driver=entry.driver,
-        uri=entry.uri,
-        settings=entry.driver_params,
-    )
+    _put(Source, slug, **_driven(entry), uri=entry.uri)
 
 
 def _sender(slug: str, entry: SenderDoc) -> None:
-    _put(
-        Sender,
-        slug,
-        name=entry.name,
-        enabled=not entry.disabled,
-        driver=entry.driver,
-        uri=entry.uri,
-        credential=entry.credential,
-        settings=entry.driver_params,
-    )
+    _put(Sender, slug, **_driven(entry), uri=entry.uri, credential=entry.credential)
 
 
 def _agent(slug: str, entry: AgentDoc) -> None:
@@ -140,6 +123,11 @@ WRITERS: dict[str, Callable[[str, Any], None]] = {
     "senders": _sender,
     "agents": _agent,
 }
+
+
+def _driven(entry: ReceiverDoc | SourceDoc | SenderDoc) -> dict[str, Any]:
+    """The columns of what a driver with settings of its own stands for."""
+    return {"name": entry.name, "enabled": not entry.disabled, "driver": entry.driver, "settings": entry.driver_params}
 
 
 def _put(model: type[Any], slug: str, **columns: Any) -> Any:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST
 
 from apps.pipes.models import Agent, Pipe
-from apps.pipes.pages.bulk import switch
+from apps.pipes.pages.bulk import objects, switches
 from apps.pipes.pages.people import actor_of
 from apps.pipes.permissions import Verb
 from apps.pipes.services import pause_pipe
@@ -82,33 +81,29 @@ ORDERS: dict[str, dict[str, Order]] = {
             _audit,
             "radar",
         ),
-        "enable": switch(
-            "pipes",
-            enabled=True,
-            question=ngettext_lazy("Enable %(count)s pipe?", "Enable %(count)s pipes?", "count"),
-            consequence=gettext_lazy("Agents with a key of theirs may open sessions again."),
-        ),
-        "disable": switch(
-            "pipes",
-            enabled=False,
-            question=ngettext_lazy("Disable %(count)s pipe?", "Disable %(count)s pipes?", "count"),
-            consequence=gettext_lazy("Their live sessions end and no new one is opened. Their views are served as last known."),
-        ),
-    },
-    "views": {
-        "enable": switch(
-            "views",
-            enabled=True,
-            question=ngettext_lazy("Enable %(count)s view?", "Enable %(count)s views?", "count"),
-            consequence=gettext_lazy("They answer questions and take events again."),
-        ),
-        "disable": switch(
-            "views",
-            enabled=False,
-            question=ngettext_lazy("Disable %(count)s view?", "Disable %(count)s views?", "count"),
-            consequence=gettext_lazy("They answer no question and take nothing in. What they know is kept."),
+        **switches(
+            objects("pipes"),
+            enable=(
+                ngettext_lazy("Enable %(count)s pipe?", "Enable %(count)s pipes?", "count"),
+                gettext_lazy("Agents with a key of theirs may open sessions again."),
+            ),
+            disable=(
+                ngettext_lazy("Disable %(count)s pipe?", "Disable %(count)s pipes?", "count"),
+                gettext_lazy("Their live sessions end and no new one is opened. Their views are served as last known."),
+            ),
         ),
     },
+    "views": switches(
+        objects("views"),
+        enable=(
+            ngettext_lazy("Enable %(count)s view?", "Enable %(count)s views?", "count"),
+            gettext_lazy("They answer questions and take events again."),
+        ),
+        disable=(
+            ngettext_lazy("Disable %(count)s view?", "Disable %(count)s views?", "count"),
+            gettext_lazy("They answer no question and take nothing in. What they know is kept."),
+        ),
+    ),
     "agents": {
         "reload": Order(
             gettext_lazy("Reload configuration"),
@@ -120,17 +115,16 @@ ORDERS: dict[str, dict[str, Order]] = {
             _reload,
             "refresh",
         ),
-        "enable": switch(
-            "agents",
-            enabled=True,
-            question=ngettext_lazy("Enable %(count)s agent?", "Enable %(count)s agents?", "count"),
-            consequence=gettext_lazy("They get their pipes back and may open sessions."),
-        ),
-        "disable": switch(
-            "agents",
-            enabled=False,
-            question=ngettext_lazy("Disable %(count)s agent?", "Disable %(count)s agents?", "count"),
-            consequence=gettext_lazy("All their pipes stop and their sessions end; other agents of the same views go on."),
+        **switches(
+            objects("agents"),
+            enable=(
+                ngettext_lazy("Enable %(count)s agent?", "Enable %(count)s agents?", "count"),
+                gettext_lazy("They get their pipes back and may open sessions."),
+            ),
+            disable=(
+                ngettext_lazy("Disable %(count)s agent?", "Disable %(count)s agents?", "count"),
+                gettext_lazy("All their pipes stop and their sessions end; other agents of the same views go on."),
+            ),
         ),
     },
     "sessions": {
@@ -170,28 +164,28 @@ ORDERS: dict[str, dict[str, Order]] = {
 @page(Verb.RUN)
 def of_pipes(request: HttpRequest) -> HttpResponse:
     """Orders on many pipes."""
-    return give(request, Bulk(tables.PIPES, tables.pipe_rows, ORDERS["pipes"], lambda: reverse("pipes")))
+    return give(request, Bulk(tables.PIPES, tables.pipe_rows, ORDERS["pipes"], "pipes"))
 
 
 @require_POST
 @page(Verb.CONFIGURE)
 def of_views(request: HttpRequest) -> HttpResponse:
     """Orders on many views."""
-    return give(request, Bulk(tables.VIEWS, tables.view_rows, ORDERS["views"], lambda: reverse("views")))
+    return give(request, Bulk(tables.VIEWS, tables.view_rows, ORDERS["views"], "views"))
 
 
 @require_POST
 @page(Verb.CONTROL)
 def of_agents(request: HttpRequest) -> HttpResponse:
     """Orders on many agents."""
-    return give(request, Bulk(tables.AGENTS, tables.agent_rows, ORDERS["agents"], lambda: reverse("agents")))
+    return give(request, Bulk(tables.AGENTS, tables.agent_rows, ORDERS["agents"], "agents"))
 
 
 @require_POST
 @page(Verb.CONTROL)
 def of_sessions(request: HttpRequest) -> HttpResponse:
     """Orders on many sessions."""
-    bulk = Bulk(tables.SESSIONS, tables.session_rows, ORDERS["sessions"], lambda: reverse("sessions"), lambda row: row.task_id)
+    bulk = Bulk(tables.SESSIONS, tables.session_rows, ORDERS["sessions"], "sessions", lambda row: row.task_id)
     return give(request, bulk)
 
 
@@ -199,7 +193,7 @@ def of_sessions(request: HttpRequest) -> HttpResponse:
 @page(Verb.RUN)
 def of_jobs(request: HttpRequest) -> HttpResponse:
     """Orders on many jobs."""
-    return give(request, Bulk(tables.JOBS, tables.job_rows, ORDERS["jobs"], lambda: reverse("jobs"), _named))
+    return give(request, Bulk(tables.JOBS, tables.job_rows, ORDERS["jobs"], "jobs", _named))
 
 
 def _named(job: Job) -> str:

@@ -126,14 +126,11 @@ async def get_tree(request: Request, view_id: str, params: Query[TreeParams]) ->
 
 
 def _tree(request: Request, view_id: str, params: TreeParams) -> HttpResponseBase:
-    view = access.readable_view(request.auth, view_id)
-    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
-    if scope.is_forest(view) and params.member is None:
-        question = tree.TreeQuestion(key, params.depth, params.only_path)
-        return streamed(forests.trees(view, question, params.best, clock.now()))
-    stored = scope.complete_tree(view, params.member)
-    job = _job(request, view, key, params)
+    view, stored, key = asked_of(request, view_id, params.member)
     question = tree.TreeQuestion(key, params.depth, params.only_path)
+    if stored is None:
+        return streamed(forests.trees(view, question, params.best, clock.now()))
+    job = _job(request, view, key, params)
     try:
         if params.limit is None and params.cursor is None:
             top = lookup.directory_row(stored, key)
@@ -169,11 +166,9 @@ async def get_stats(request: Request, view_id: str, params: Query[StatsParams]) 
 
 
 def _stats(request: Request, view_id: str, params: StatsParams) -> HttpResponseBase:
-    view = access.readable_view(request.auth, view_id)
-    key = scope.requested_path(request.META.get("QUERY_STRING", ""))
-    if scope.is_forest(view) and params.member is None:
+    view, stored, key = asked_of(request, view_id, params.member)
+    if stored is None:
         return answer(forests.stats(view, key, params.best or Best.FILE_COUNT, clock.now()))
-    stored = scope.complete_tree(view, params.member)
     return answer({"view_id": view.slug, **stats_answer(stored, key, clock.now())}, stored)
 
 

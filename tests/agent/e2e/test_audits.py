@@ -115,19 +115,6 @@ def test_s155_s145_the_server_is_killed_and_comes_back(audited: Fleet, tree: Pat
     audited.until_equal(tree, 40)
 
 
-@pytest.fixture
-def small_queue() -> Iterator[None]:
-    """A kernel queue of 16 events for the agents started meanwhile; needs root."""
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    try:
-        limit.write_text("16")
-    except OSError:
-        pytest.skip("max_queued_events can be set by root only")
-    yield
-    limit.write_text(before)
-
-
 def test_s044_after_an_overflow_the_view_is_scanned_again_and_equal(small_queue: None, fleet: Fleet, tree: Path) -> None:
     agent = fleet.agent(tree).start()
     fleet.until_equal(tree, 40)
