@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+from typing import Any
 
 import msgspec
 
@@ -38,16 +39,17 @@ class Order(msgspec.Struct, frozen=True):
     worker: str = ""
 
 
-def die_with_parent() -> None:
-    """Linux: this process gets SIGTERM when its parent ends, however it ends."""
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """Linux: this process gets the signal when its parent ends, however it ends."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def main() -> int:
     """Works off orders until stdin closes."""
     life, parent, log_format = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    die_with_parent()
+    # a request to end is not heard while the storage hangs, and nothing here needs a gentle end
+    die_with_parent(signal.SIGKILL)
     log.setup(log_format)
     if os.getppid() != parent:
         _log.warning("the agent is gone: no job started")
@@ -80,7 +82,9 @@ async def _main(life: int) -> None:
 
 
 async def _work_off(order: Order, life: int, listers: Listers) -> int:
-    living = asyncio.create_task(_give_signs_of_life(life))
+    own_task = asyncio.current_task()
+    assert own_task is not None
+    living = asyncio.create_task(_give_signs_of_life(life, own_task))
     try:
         if order.lease is not None and order.context is not None:
             return exit_code(await run_unleased(order.context, order.lease, listers))
@@ -94,9 +98,14 @@ async def _work_off(order: Order, life: int, listers: Listers) -> int:
         living.cancel()
 
 
-async def _give_signs_of_life(life: int) -> None:
+async def _give_signs_of_life(life: int, job: "asyncio.Task[Any]") -> None:
     while True:
-        _tell(life, ALIVE)
+        try:
+            _tell(life, ALIVE)
+        except BrokenPipeError:
+            # where the system does not tell of a parent's end, this does
+            job.cancel()
+            return
         await asyncio.sleep(LIFE_SECONDS)
 
 

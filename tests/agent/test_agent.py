@@ -126,6 +126,25 @@ async def test_s152_after_kill_9_nothing_of_it_is_left_and_the_next_one_works(
     assert seen(recorder.view) == walked(tree)
 
 
+async def test_s152_a_job_process_that_hangs_in_the_storage_does_not_outlive_the_agent(
+    recorder: RecordingServer, agent: MakeAgent, tree: Path
+) -> None:
+    grow(tree)
+    process = await agent()
+    assert process.process is not None
+    # who reads the mount's identity now waits in the kernel, and hears no request to end
+    os.mkfifo(tree / ".fustor-root")
+    job = recorder.order("scan", "/d1")
+    await recorder.until(lambda: recorder.jobs[job]["state"] == "RUNNING")
+    beats = len(recorder.heartbeats)
+    await recorder.until(lambda: len(recorder.heartbeats) > beats + 5)
+    children = psutil.Process(process.process.pid).children(recursive=True)
+    assert children
+    await process.stop(signal.SIGKILL)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=30)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+
+
 async def test_a_command_runs_once_and_is_reported(recorder: RecordingServer, agent: MakeAgent, tree: Path) -> None:
     await agent()
     recorder.commands = [

@@ -137,13 +137,21 @@ def test_programs_order_an_upgrade_and_ask_how_it_went(admin: Client, fleet: Fle
     assert admin.post(url).status_code == 409
 
 
-def test_s143_who_may_not_configure_orders_no_upgrade(admin: Client, client: Client) -> None:
+def test_s143_who_may_not_configure_orders_no_upgrade_and_reads_no_output(admin: Client, fleet: Fleet, client: Client) -> None:
     opt_in()
     client.force_login(people.create(Actor("root"), "op", "correct-horse-battery", "operator"))
-    assert "ask-upgrade" not in client.get(f"/agents/{HOST}/").content.decode()
+    now = clock.now_datetime()
+    told = "the index is https://name:secret@host"
+    Command.objects.create(
+        session=fleet.leader, type="upgrade", state="FAILED", error=told, created_at=now, finished_at=now, deadline=now
+    )
+    page = client.get(f"/agents/{HOST}/").content.decode()
+    assert "ask-upgrade" not in page
+    assert "Failed" in page
+    assert "secret" not in page
     assert client.post(f"/agents/{HOST}/upgrade/").status_code == 403
     assert client.post(f"/api/v1/manage/agents/{HOST}/upgrade").status_code == 403
-    assert not Command.objects.exists()
+    assert Command.objects.count() == 1
 
 
 def test_a_viewer_looks_and_orders_nothing(admin: Client, reader: Client) -> None:

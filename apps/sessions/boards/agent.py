@@ -130,7 +130,7 @@ class AgentBoard(Board):
             rss_bytes=count(told, "rss_bytes"),
             uptime_seconds=count(told, "uptime_seconds"),
             takes_upgrades=any(agents.UPGRADE in commands.opted_in(session) for session in live),
-            # what a command of the host prints is for those who see all of it
+            # of which commands the host carried out, only those hear who see all of it
             upgrade=_upgrade(agents.last_upgrade(agent)) if self.sight.view_ids is None else None,
             agent_pipes=tuple((row.slug, row.source.uri, row.pipe.slug if row.pipe else "", row.enabled) for row in ran),
             sessions=tuple(_health(session, line) for session, line in zip(live, lines, strict=True)),
