@@ -12,7 +12,7 @@ import binascii
 import codecs
 import os
 import re
-from functools import lru_cache
+from collections.abc import Iterable
 
 ROOT = "/"
 MAX_PATH_BYTES = 4096
@@ -159,7 +159,6 @@ def join(directory: str, child: str) -> str:
     return f"/{child}" if directory == ROOT else f"{directory}/{child}"
 
 
-@lru_cache(maxsize=65_536)
 def ancestors(key: str) -> tuple[str, ...]:
     """Every directory above the key, nearest first, the root last; empty for the root itself."""
     above = []
@@ -167,6 +166,18 @@ def ancestors(key: str) -> tuple[str, ...]:
         key = parent(key)
         above.append(key)
     return tuple(above)
+
+
+def above_all(keys: Iterable[str]) -> set[str]:
+    """Every directory above any of the keys, each once, and the root. What keys have in common is climbed once: a chain of two
+    thousand directories costs two thousand steps, not two million."""
+    found = {ROOT}
+    for key in keys:
+        directory = parent(key)
+        while directory not in found:
+            found.add(directory)
+            directory = parent(directory)
+    return found
 
 
 def depth(key: str) -> int:

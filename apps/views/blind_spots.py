@@ -80,9 +80,8 @@ def _flags_at(tree: Tree, wanted: Sequence[str]) -> dict[str, int]:
 
 def _counted_as_gone(tree: Tree, absent: Sequence[str]) -> list[tuple[str, str, str]]:
     """(path, change, directory) of paths that an aggregate of deletions counts: the nearest one above, as far as its count goes."""
-    above = {directory for path in absent for directory in paths.ancestors(path)}
     summed = BlindSpot.objects.filter(
-        tree=tree, closed_at=None, aggregate=True, change=BlindSpot.Change.DELETED, path__in=above
+        tree=tree, closed_at=None, aggregate=True, change=BlindSpot.Change.DELETED, path__in=paths.above_all(absent)
     ).order_by("path")
     left = dict(summed.values_list("path", "count"))
     if not left:

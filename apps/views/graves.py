@@ -31,8 +31,7 @@ class Graves:
         if not self._tree.tombstone_count:
             return
         needed = set(wanted)
-        for path in list(needed):
-            needed.update(paths.ancestors(path))
+        needed |= paths.above_all(needed)
         for path, subtree, observed_at, error_ms, session, source in memory.tombstones(self._tree.pk, list(needed)):
             self._stored.add(path)
             self._put(path, Grave(observed_at, error_ms, session, source == MessageSource.REALTIME), subtree=subtree)

@@ -152,11 +152,7 @@ class WorkingSet:
     def load(self, wanted: Iterable[str]) -> None:
         """Load the directories among these paths, and all their ancestors. Paths of files, or of nothing, are no harm."""
         needed = set(wanted)
-        for path in {paths.parent(path) for path in needed}:
-            needed.add(path)
-            needed.update(paths.ancestors(path))
-        needed.add(paths.ROOT)
-        self.load_exactly(needed)
+        self.load_exactly(needed | paths.above_all(needed))
 
     def load_exactly(self, wanted: Iterable[str]) -> None:
         """Load the directories among these paths; their parents are in the set."""

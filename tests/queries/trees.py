@@ -20,8 +20,7 @@ def fill(tree: Tree, files: dict[str, dict[str, Any]] | list[str], directories: 
     """Store files (and extra directories) with their parents. A list means size 1 and mtime T0."""
     rows = files if isinstance(files, dict) else {path: {} for path in files}
     wanted = {paths.ROOT, *(directories or {})}
-    for path in (*rows, *wanted):
-        wanted.update(paths.ancestors(path))
+    wanted |= paths.above_all((*rows, *wanted))
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for path, row in rows.items():
         for above in paths.ancestors(path):

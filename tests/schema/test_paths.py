@@ -87,6 +87,8 @@ def test_display_is_lossless_and_plain_where_it_can_be() -> None:
 def test_ancestors_and_scopes_go_by_components() -> None:
     assert paths.ancestors("/a/b/c") == ("/a/b", "/a", "/")
     assert paths.ancestors("/") == ()
+    assert paths.above_all(["/a/b/c", "/a/d", "/"]) == {"/a/b", "/a", "/"}
+    assert paths.above_all([]) == {"/"}
     assert paths.is_within("/data/x", "/data")
     assert not paths.is_within("/database/x", "/data")
     assert paths.is_within("/anything", "/")
