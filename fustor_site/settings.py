@@ -119,9 +119,12 @@ def _database() -> dict[str, Any]:
     if config["ENGINE"].endswith("sqlite3"):
         return _sqlite(Path(config["NAME"]))
     config["CONN_MAX_AGE"] = 0
+    size = env.int("FUSTOR_DB_POOL", default=12)
     config["OPTIONS"] = {
         **config.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": env.int("FUSTOR_DB_POOL", default=12), "timeout": 10},
+        # left to itself the pool tries ever less often while the database is away, and would be away as long again once it is back:
+        # it gives up soon, and the next request tries anew
+        "pool": {"min_size": 1, "max_size": size, "timeout": 5, "reconnect_timeout": 2},
     }
     config["TEST"] = {"NAME": env.str("FUSTOR_TEST_DB_NAME", default=f"test_{config['NAME']}")}
     return config
