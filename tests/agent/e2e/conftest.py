@@ -124,6 +124,10 @@ class Fleet:
                 agent.send(signal.SIGCONT) if agent.process.poll() is None else None
                 agent.stop()
                 print(agent.log.read_text()[-5000:])
+        worker = self.world.server.worker
+        if worker is not None:  # what is due is done by it: a test that waits in vain should show how it was
+            print(f"the server's worker: exit code {worker.poll()}")
+            print((self.world.server.home / "worker.log").read_text(errors="replace")[-3000:])
 
 
 @pytest.fixture
