@@ -116,6 +116,12 @@ class RunningServer:
         children.signal_group(self.worker, number)
         self.worker.wait(15)
 
+    def tend_worker(self) -> None:
+        """Start the worker again if it ended, as the supervisor does: Celery may end when its broker goes (kombu fails on what it
+        holds unacknowledged)."""
+        if self.worker is not None and self.worker.poll() is not None:
+            self.start_worker()
+
     def logs(self) -> str:
         """Everything that the server's programs wrote so far."""
         return "".join(f"--- {path.name}\n{path.read_text(errors='replace')}" for path in sorted(self.home.glob("*.log")))

@@ -101,6 +101,11 @@ def kill_redis(server: RunningServer) -> None:
     server.redis.start()
 
 
+def every_job_ended(server: RunningServer) -> bool:
+    server.tend_worker()
+    return not Job.objects.exclude(state__in=Job.ENDED).exists()
+
+
 def pause_web(server: RunningServer) -> None:
     assert server.web is not None
     children.signal_group(server.web, signal.SIGSTOP)
@@ -132,7 +137,7 @@ def test_nothing_is_lost_and_nobody_leads_twice(chaotic: tuple[RunningServer, Wo
             world.reader.http.post("/jobs", json={"path": f"/scan{dice.randrange(1000)}"})
         time.sleep(dice.uniform(0.2, 1.0))
         dice.choice((kill_web, kill_worker, kill_redis, pause_web))(server)
-    wait_until(lambda: not Job.objects.exclude(state__in=Job.ENDED).exists(), 60, "every job to end")
+    wait_until(lambda: every_job_ended(server), 60, "every job to end")
     for thread in (*agents, samples):
         thread.over.set()
         thread.join(30)

@@ -3,8 +3,10 @@
 import httpx
 import pytest
 
+from tests.blackbox.own_server import server
 from tests.blackbox.processes import RunningServer
 
+__all__ = ["server"]  # a fixture: Redis is killed here, and Celery may end with it
 pytestmark = pytest.mark.blackbox
 
 
