@@ -185,6 +185,16 @@ def test_what_the_rules_want_looked_at_becomes_scans_once(site: Site, leader: Se
     assert len(site.jobs(Job.Kind.SCAN)) == 2
 
 
+def test_rechecks_beyond_the_bound_wait_for_their_turn(scan: Callable[..., Job], site: Site) -> None:
+    waiting = [scan(f"/p{number}") for number in range(scans.MOST_OPEN_PER_TREE)]
+    for path in ("/p0", "/late"):
+        Recheck.objects.create(tree=site.tree, path=path, recursive=False, reason="tie", wanted_at=1)
+    assert scans.ask_rechecks() == 1  # /p0, which is scanned anyway
+    Job.objects.filter(pk=waiting[0].pk).update(state=Job.State.DONE)
+    assert scans.ask_rechecks() == 1
+    assert site.jobs(Job.Kind.SCAN).filter(path="/late").exists()
+
+
 def test_retry_is_a_new_job_for_whoever_leads(scan: Callable[..., Job], leader: Session) -> None:
     job = scan()
     with pytest.raises(Conflict, match="queued"):

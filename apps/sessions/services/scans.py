@@ -68,8 +68,12 @@ def leader_of(tree: Tree) -> Session | None:
     return leadership.session if leadership else None
 
 
+def _is_full(tree: Tree) -> bool:
+    return Job.objects.filter(tree=tree, kind=Job.Kind.SCAN, state__in=Job.OPEN).count() >= MOST_OPEN_PER_TREE
+
+
 def _create(tree: Tree, leader: Session, order: jobs.Order) -> Job:
-    if Job.objects.filter(tree=tree, kind=Job.Kind.SCAN, state__in=Job.OPEN).count() >= MOST_OPEN_PER_TREE:
+    if _is_full(tree):
         raise Busy(
             f"{MOST_OPEN_PER_TREE} scans of {tree.view.slug} wait already.",
             code="too_many_scans",
@@ -95,6 +99,8 @@ def _ask_for_tree(tree: Tree) -> int:
     with transaction.atomic():
         for recheck in _broadest_first(list(wanted.order_by("wanted_at")[: 10 * RECHECKS_AT_ONCE]))[:RECHECKS_AT_ONCE]:
             if covering(tree, recheck.path, recheck.recursive) is None:
+                if _is_full(tree):
+                    continue  # it stays due, and other trees have their turn
                 actor = f"rules: {recheck.reason}"[:200]
                 _create(tree, leader, jobs.Order(Job.Kind.SCAN, Job.Trigger.GAP, actor, recheck.path, recheck.recursive))
             Recheck.objects.filter(pk=recheck.pk).update(asked_at=now_ms())

@@ -38,9 +38,16 @@ def audited(make_world: Callable[..., World], tmp_path: Path) -> Iterator[Fleet]
 def start_with_clock(agent: RealAgent, seconds: int) -> Path:
     """Starts it on a host whose clock is off by so much. Returns the file that says so, for a step later."""
     offset = agent.state / "clock"
-    offset.write_text(str(seconds))
+    step_clock(offset, seconds)
     agent.start(PYTHONPATH=f"{WRONG_CLOCK}:{REPOSITORY}", FUSTOR_TEST_CLOCK=str(offset))
     return offset
+
+
+def step_clock(offset: Path, seconds: int) -> None:
+    """Sets the clock; whoever reads the file meanwhile finds it whole."""
+    fresh = offset.with_suffix(".new")
+    fresh.write_text(str(seconds))
+    fresh.replace(offset)
 
 
 def reported_offset(agent: RealAgent) -> float | None:
@@ -79,7 +86,7 @@ def test_s096_the_clock_steps_ten_minutes_there_and_back_while_work_goes_on(audi
     offset = start_with_clock(agent, 0)
     audited.until_equal(tree)
     for step, seconds in enumerate((600, -600, 0, 600, 0)):
-        offset.write_text(str(seconds))
+        step_clock(offset, seconds)
         churn_outside(tree, random.Random(step))
         # order is what counts here: the last of many states of one name must win
         for length in range(20):
@@ -89,7 +96,7 @@ def test_s096_the_clock_steps_ten_minutes_there_and_back_while_work_goes_on(audi
     assert b"gap" not in agent.log.read_bytes()
     sessions = Session.objects.filter(agent_name=agent.name, pipe=audited.world.pipe)
     assert sessions.count() == 1
-    offset.write_text("-600")
+    step_clock(offset, -600)
     audited.until(lambda: abs((reported_offset(agent) or 0) + 600) < 2)
 
 
