@@ -192,7 +192,7 @@ def test_rechecks_beyond_the_bound_wait_for_their_turn(scan: Callable[..., Job],
     assert scans.ask_rechecks() == 1  # /p0, which is scanned anyway
     Job.objects.filter(pk=waiting[0].pk).update(state=Job.State.DONE)
     assert scans.ask_rechecks() == 1
-    assert site.jobs(Job.Kind.SCAN).filter(path="/late").exists()
+    assert "/late" in {job.path for job in site.jobs(Job.Kind.SCAN)}
 
 
 def test_retry_is_a_new_job_for_whoever_leads(scan: Callable[..., Job], leader: Session) -> None:
