@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from agent_runner import health, log
+from agent_runner import health, killing, log
 from agent_runner.job_process import BEGUN, ENDED, Order
 from agent_runner.problems import ConfigProblem
 
@@ -101,12 +101,7 @@ class JobProcess:
 
     async def _kill(self) -> None:
         self._killed = True
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        # a process inside a dead mount cannot be reaped before the kernel lets go of it: its place is free all the same
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-        except TimeoutError:
+        if not await killing.kill(self._process, STOP_SECONDS):  # its place is free all the same
             _log.error("a job process does not end: it hangs in the storage", pid=self._process.pid)
 
 

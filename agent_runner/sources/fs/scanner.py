@@ -6,7 +6,6 @@ again one directory at a time, and what hangs alone is reported as `dir_close{ok
 """
 
 import asyncio
-import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from agent_runner import clock, log, mapping
+from agent_runner import clock, killing, log, mapping
 from agent_runner.sources.fs import frames, rows
 from fustor_schema.wire import Event, FsRow
 
@@ -114,12 +113,7 @@ class _ListerProcess:
             raise ListerFailed("crashed") from error
 
     async def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        # a process inside a dead mount cannot be reaped before the kernel lets go of it: do not wait for that
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-        except TimeoutError:
+        if not await killing.kill(self._process, STOP_SECONDS):
             _log.error("a listing process does not end: it hangs in the storage", pid=self._process.pid)
 
 
