@@ -475,39 +475,6 @@ def test_usage_by_age_counts_every_file(fed: tuple[World, V2Client]) -> None:
     assert owners["total_files"] == sum(owner["files"] for owner in owners["owners"]) + owners["unowned"]["files"] == 5
 
 
-def test_s174_a_forest_compares_copies_and_an_unreachable_one_is_unknown(make_world: Callable[..., World]) -> None:
-    world = make_world(driver="fs-forest", pipes=2)
-    one, two = (pipe.slug for pipe in world.pipes)
-    first = world.client("a:p", pipe=1)
-    second = world.client("b:p", pipe=2)
-    first.S()
-    second.S()
-    first.snapshot([d("/x", OLD), f("/x/both", OLD), f("/x/first", OLD)])
-    second.snapshot([d("/x", OLD), f("/x/both", OLD, 9)])
-    stats = world.reader.ST(path="/x").json()
-    assert {member["pipe_id"]: member["status"] for member in stats["members"]} == {one: "ok", two: "ok"}
-    assert stats["best"]["pipe_id"] == one
-    tree = world.reader.Q("/x").json()
-    assert {pipe: member["status"] for pipe, member in tree["members"].items()} == {one: "ok", two: "ok"}
-    entries = {entry["name"]: entry for entry in get(world, "/compare", path="/x").json()["entries"]}
-    assert entries["first"]["states"] == {one: "present", two: "missing"}
-    assert entries["both"]["differs"] == ["size"]
-    second.X()
-    second.session_id = ""
-    entries = {entry["name"]: entry for entry in get(world, "/compare", path="/x").json()["entries"]}
-    assert entries["first"]["states"] == {one: "present", two: "unknown"}
-    for call in ("/metadata", "/explain"):
-        members = get(world, call, path="/x/first").json()["members"]
-        assert {member["pipe_id"]: member["status"] for member in members} == {one: "present", two: "unknown"}, call
-    assert get(world, "/metadata", path="/x/first", member=one).json()["path"] == "/x/first"
-    for by in ("owner", "age"):
-        answer = get(world, "/usage", path="/x", by=by)
-        assert answer.headers["X-Fustor-Freshness"].startswith("offline"), "as bad as the worst member"
-        assert {member["pipe_id"]: member["status"] for member in answer.json()["members"]} == {one: "present", two: "present"}
-    assert sum(age["files"] for age in answer.json()["ages"]) == 3
-    assert [node["path"] for node in get(world, "/search", pattern="first", member=one).json()] == ["/x/first"]
-
-
 def test_s090_blind_spots_are_closed_by_who_may_run(fed: tuple[World, V2Client]) -> None:
     world, client = fed
     client.AS()
