@@ -115,12 +115,13 @@ class _Run:
         phase = asyncio.create_task(self._phase())
         reporter = asyncio.create_task(self._report(phase)) if self._reports else None
         state, error = await self._outcome(phase)
+        # before the server hears of it: whoever is told may stop this process at once
+        self._log.info("job ended", state=state, error=error, **self._counts.summary())
         if reporter is not None:
             reporter.cancel()
             await asyncio.gather(reporter, return_exceptions=True)
             self._tell_agent(None)
             await self._finish({"state": state, "counts": self._counts.summary(), "error": error})
-        self._log.info("job ended", state=state, error=error, **self._counts.summary())
         return state
 
     async def _outcome(self, phase: "asyncio.Task[None]") -> tuple[str, str]:
