@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import io
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.exceptions import RequestAborted
@@ -58,6 +59,19 @@ class ProgramHandler(ASGIHandler):
                 await _until_answered_or_gone(self._answer(request, send), receive)
         finally:
             body.close()
+
+    async def read_body(self, receive: Any) -> IO[bytes]:
+        """The body as a file. One that came in one piece, as a batch does, is read where it stands and not copied once more."""
+        first = await receive()
+        if first["type"] == "http.request" and not first.get("more_body", False):
+            return io.BytesIO(first.get("body", b""))
+        pending = [first]
+
+        async def receive_all() -> Any:
+            return pending.pop() if pending else await receive()
+
+        body: IO[bytes] = await super().read_body(receive_all)
+        return body
 
     async def _answer(self, request: HttpRequest, send: Any) -> None:
         response = await self.run_get_response(request)

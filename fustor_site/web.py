@@ -17,10 +17,10 @@ from daphne.endpoints import build_endpoint_description_strings
 from fustor_site.asgi import application
 from fustor_site.slow_clients import PatientChannel, PatientRequest, PatientServer
 
-# bodies reach the application in pieces of this size; a batch is 0.1 to 1 MB, and every piece costs a turn of the loop
-BODY_PIECE_BYTES = 1024 * 1024
 # Twisted writes every body over 100 kB to a file first; a batch seldom has more than this
 IN_MEMORY_BYTES = 4 * 1024 * 1024
+# bodies reach the application in pieces of this size: what is in memory in one, since every piece costs a copy and a turn of the loop
+BODY_PIECE_BYTES = IN_MEMORY_BYTES + 1
 # what a websocket may bring at once, and what it may be told at once: a message over its limit is refused, whoever sends it
 WEBSOCKET_FRAME_BYTES = 64 * 1024
 WEBSOCKET_MESSAGE_BYTES = 4 * 1024 * 1024
