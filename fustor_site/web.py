@@ -19,7 +19,7 @@ from fustor_site.slow_clients import PatientChannel, PatientRequest, PatientServ
 
 # Twisted writes every body over 100 kB to a file first; a batch seldom has more than this
 IN_MEMORY_BYTES = 4 * 1024 * 1024
-# bodies reach the application in pieces of this size: what is in memory in one, since every piece costs a copy and a turn of the loop
+# bodies reach the application in pieces of this size: what is in memory in one, for a piece costs a copy and a turn of the loop
 BODY_PIECE_BYTES = IN_MEMORY_BYTES + 1
 # what a websocket may bring at once, and what it may be told at once: a message over its limit is refused, whoever sends it
 WEBSOCKET_FRAME_BYTES = 64 * 1024

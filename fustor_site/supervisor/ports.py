@@ -1,7 +1,11 @@
 """TCP ports: is one free, and which one is. Used by `manage.py up` and by the tests."""
 
 import errno
+import secrets
 import socket
+
+# below what kernels give to outgoing connections, which would take a port between its choice and its use
+FIRST_CHOSEN, LAST_CHOSEN = 10_000, 32_000
 
 
 def trouble(host: str, port: int) -> str:
@@ -23,10 +27,9 @@ def trouble(host: str, port: int) -> str:
 
 
 def free(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
+    """A port that was free a moment ago, and that nobody is given by chance meanwhile."""
+    while trouble(host, port := FIRST_CHOSEN + secrets.randbelow(LAST_CHOSEN - FIRST_CHOSEN)):
+        pass
     return port
 
 

@@ -18,13 +18,16 @@ from django.conf import settings
 from fustor_site.supervisor import broker, children, ports, programs
 from tests.blackbox.databases import ServerDatabase
 
+# what a busy machine may take for anything that takes a moment on an idle one
+PATIENCE_SECONDS = 60.0
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return once `condition()` holds. Fails with `what` was waited for when it does not within `seconds`."""
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str | Callable[[], str]) -> None:
+    """Return once `condition()` holds. Fails with `what` was waited for, as it is then, when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+            raise AssertionError(f"waited {seconds:g} s in vain for {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
 
 
@@ -39,7 +42,7 @@ class RunningRedis:
         """Start it and wait until it answers."""
         with (self.home / "redis.log").open("ab") as log:
             self.process = children.start(broker.command(self.url, self.home), os.environ, log)
-        wait_until(self._answers, 10, f"Redis on {self.url}")
+        wait_until(self._answers, PATIENCE_SECONDS, f"Redis on {self.url}")
 
     def kill(self) -> None:
         """End it at once (SIGKILL), as a crash would."""
@@ -98,7 +101,7 @@ class RunningServer:
     def start_web(self) -> None:
         """Start daphne and wait until it is ready."""
         self.web = self._start(programs.web("127.0.0.1", self.port), "web")
-        wait_until(self._ready, 30, f"the server to be ready; its log says:\n{self.logs()}")
+        wait_until(self._ready, PATIENCE_SECONDS, lambda: f"the server to be ready; its log says:\n{self.logs()}")
 
     def start_worker(self) -> None:
         """Start the Celery worker with its beat."""
@@ -108,13 +111,13 @@ class RunningServer:
         """Send the signal to daphne and wait for its end."""
         assert self.web is not None
         children.signal_group(self.web, number)
-        self.web.wait(15)
+        self.web.wait(PATIENCE_SECONDS)
 
     def stop_worker(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the signal to the worker and wait for its end."""
         assert self.worker is not None
         children.signal_group(self.worker, number)
-        self.worker.wait(15)
+        self.worker.wait(PATIENCE_SECONDS)
 
     def tend_worker(self) -> None:
         """Start the worker again if it ended, as the supervisor does: Celery may end when its broker goes (kombu fails on what it
@@ -132,7 +135,7 @@ class RunningServer:
 
     def _ready(self) -> bool:
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
         return False
 
     def __enter__(self) -> Self:

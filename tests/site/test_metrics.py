@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from apps.pipes.keys import create_key
 from tests.blackbox.client import d, f
+from tests.blackbox.processes import PATIENCE_SECONDS
 from tests.blackbox.world import World
 
 pytestmark = pytest.mark.blackbox
@@ -18,7 +19,8 @@ def scrape(world: World) -> Callable[[], dict[tuple[str, ...], float]]:
     key = create_key("management", scopes=["read"])[1]
 
     def read() -> dict[tuple[str, ...], float]:
-        answer = httpx.get(f"{world.server.url}/metrics", headers={"Authorization": f"Bearer {key}"})
+        url, headers = f"{world.server.url}/metrics", {"Authorization": f"Bearer {key}"}
+        answer = httpx.get(url, headers=headers, timeout=PATIENCE_SECONDS)
         assert answer.status_code == 200, answer.text
         samples = (sample for family in text_string_to_metric_families(answer.text) for sample in family.samples)
         # the text format sorts labels by name
@@ -47,6 +49,6 @@ def test_numbers_are_those_of_the_view(world: World, scrape: Callable[[], dict[t
 @pytest.mark.parametrize("kind", ["none", "receiver", "query"])
 def test_only_management_keys_may_read(world: World, kind: str) -> None:
     keys = {"none": {}, "receiver": {"X-API-Key": world.key}, "query": {"X-API-Key": world.query_key}}
-    answer = httpx.get(f"{world.server.url}/metrics", headers=keys[kind])
+    answer = httpx.get(f"{world.server.url}/metrics", headers=keys[kind], timeout=PATIENCE_SECONDS)
     assert answer.status_code == (401 if kind == "none" else 403)
     assert answer.json()["fix"]

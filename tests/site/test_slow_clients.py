@@ -18,12 +18,14 @@ pytestmark = pytest.mark.blackbox
 OLD = time.time() - 86_400
 FILES = 30_000
 MIB = 1024 * 1024
+# how long the server waits for a slow client: more than a client that means well stands still on a busy machine
+PATIENCE = 3.0
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    """A server of this module, which waits one second for a slow client."""
-    with RunningServer(FUSTOR_SLOW_CLIENT_SECONDS="1") as running:
+    """A server of this module, which loses its patience with a slow client soon."""
+    with RunningServer(FUSTOR_SLOW_CLIENT_SECONDS=str(PATIENCE)) as running:
         yield running
 
 
@@ -107,9 +109,10 @@ def test_s162_a_reader_of_a_kilobyte_a_second_is_cut_off_and_a_steady_one_is_not
             received += len(piece)
             if piece.endswith(b"0\r\n\r\n"):
                 break
-            time.sleep(0.02)
+            if time.monotonic() - began < PATIENCE + 1:
+                time.sleep(0.02)
         assert received > 5 * MIB
-        assert time.monotonic() - began > 1, "it took longer than one second in all"
+        assert time.monotonic() - began > PATIENCE, "it took longer in all than it may take nothing"
         wait_until(lambda: is_reset(slow.recv, 100), 60, "the slow one to be cut off")
 
 
@@ -122,9 +125,9 @@ def test_s162_a_request_sent_by_the_byte_is_cut_off(world: World, start: bytes) 
 
 
 def test_connections_that_are_kept_and_streams_that_say_little_stay(world: World, agent: V2Client) -> None:
-    with ask(world, "changes?wait=4") as waiting:
+    with ask(world, "changes?wait=6") as waiting:
         assert world.reader.ST().status_code == 200
-        time.sleep(2)
+        time.sleep(PATIENCE + 1)
         assert world.reader.ST().status_code == 200
         assert agent.HB().status_code == 200
         assert waiting.recv(4096).startswith(b"HTTP/1.1 200")
