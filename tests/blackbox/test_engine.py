@@ -50,8 +50,9 @@ def audit(agent: V2Client, *rows: dict[str, Any]) -> None:
 
 def test_s024_a_snapshot_row_from_before_a_delete_stays_out(agent: V2Client) -> None:
     agent.P("sn", [f("/other", OLD)])
+    listed = now_ms(-5)
     agent.delete("/x")
-    agent.P("sn", [f("/x", OLD)], end=True, index=now_ms(-5))
+    agent.P("sn", [f("/x", OLD)], end=True, index=listed)
     assert names(agent) == {"/other"}
 
 
@@ -79,8 +80,9 @@ def test_s027_a_half_snapshot_of_a_dead_leader_deletes_nothing(world: World) -> 
 
 
 def test_s028_s029_a_type_changes_only_with_a_newer_row(agent: V2Client) -> None:
-    agent.P("sn", [d("/a", OLD), f("/a/x", OLD)], end=True, index=now_ms(-10))
-    agent.P("sn", [f("/a", OLD)], index=now_ms(-20))
+    listed = now_ms(-10)
+    agent.P("sn", [d("/a", OLD), f("/a/x", OLD)], end=True, index=listed)
+    agent.P("sn", [f("/a", OLD)], index=listed - 10_000)
     assert names(agent) == {"/a", "/a/x"}
     agent.P("sn", [f("/a", OLD, 7)])
     assert names(agent) == {"/a"}
@@ -91,7 +93,7 @@ def test_s030_a_future_mtime_is_suspect_and_moves_no_clock(agent: V2Client) -> N
     future = time.time() + 10 * 365 * 86_400
     agent.P("sn", [f("/x", future)], end=True)
     assert node(agent, "/x")["integrity_suspect"] is True
-    assert abs(agent.reader.ST().json()["logical_now"] - time.time()) < 5
+    assert abs(agent.reader.ST().json()["logical_now"] - time.time()) < 60
 
 
 def test_s032_s033_removed_and_made_again_then_audited(agent: V2Client) -> None:
@@ -190,8 +192,9 @@ def test_s051_s052_what_was_made_around_the_listing_is_kept(agent: V2Client) -> 
 def test_s053_a_row_from_before_the_delete_does_not_bring_it_back(agent: V2Client) -> None:
     agent.snapshot([d("/d", OLD), f("/d/a", OLD), f("/d/b", OLD)])
     agent.AS()
+    listed = now_ms(-2)
     agent.delete("/d/b")
-    agent.P("au", [d("/d", OLD + 1), f("/d/a", OLD), f("/d/b", OLD)], index=now_ms(-2))
+    agent.P("au", [d("/d", OLD + 1), f("/d/a", OLD), f("/d/b", OLD)], index=listed)
     agent.AE()
     assert names(agent) == {"/d", "/d/a"}
 
@@ -234,17 +237,19 @@ def test_s062_the_tail_of_an_old_leader_is_refused(world: World) -> None:
 def test_s070_s074_deletes_of_scans_leave_tombstones_and_spare_what_an_event_just_confirmed(agent: V2Client) -> None:
     agent.snapshot([f("/scanned", OLD)])
     agent.P("rt", [f("/live", OLD)])
+    listed = now_ms(-3)
     agent.delete("/scanned", "/live", source="od")
     assert names(agent) == {"/live"}
-    agent.P("sn", [f("/scanned", OLD)], index=now_ms(-3))
+    agent.P("sn", [f("/scanned", OLD)], index=listed)
     assert names(agent) == {"/live"}
 
 
 def test_s071_a_directory_made_again_keeps_older_children_out(agent: V2Client) -> None:
     agent.snapshot([d("/d", OLD), f("/d/old", OLD)])
+    listed = now_ms(-3)
     agent.delete("/d")
     agent.P("rt", [f("/d/new", OLD)])
-    agent.P("sn", [f("/d/old", OLD)], index=now_ms(-3))
+    agent.P("sn", [f("/d/old", OLD)], index=listed)
     assert names(agent) == {"/d", "/d/new"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.sessions import storable
 from tests.blackbox.client import V2Client, d
-from tests.blackbox.processes import wait_until
+from tests.blackbox.processes import PATIENCE_SECONDS, wait_until
 from tests.blackbox.world import World
 
 JSON_VALUES = st.recursive(
@@ -42,7 +42,7 @@ def test_big_and_deep_records_are_refused() -> None:
 @pytest.fixture
 def agent(world: World) -> V2Client:
     client = world.client("a:p")
-    client.S()
+    client.S(timeout=600)
     client.snapshot([d("/", 1)])
     return client
 
@@ -90,7 +90,7 @@ def test_odd_but_harmless_wishes_are_granted(world: World, body: str) -> None:
 @pytest.mark.blackbox
 def test_an_odd_report_spoils_nobody_elses(world: World, agent: V2Client) -> None:
     other = world.client("b:p")
-    other.S()
+    other.S(timeout=600)
     status = '{"can_realtime": true, "agent_status": {"a": "\\u0000\\ud800", "b": Infinity, "state": "66"}}'
     assert raw(agent, f"/session/{agent.session_id}/heartbeat", status) == 200
     assert other.HB().status_code == 200
@@ -99,7 +99,7 @@ def test_an_odd_report_spoils_nobody_elses(world: World, agent: V2Client) -> Non
         rows = agent.reader.http.get("/sessions").json()["active_sessions"]
         return [row["can_realtime"] for row in rows] == [True, True]
 
-    wait_until(both_known, 5, "both reports to be written")
+    wait_until(both_known, PATIENCE_SECONDS, "both reports to be written")
 
 
 @pytest.mark.blackbox

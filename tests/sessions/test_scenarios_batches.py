@@ -21,7 +21,7 @@ pytestmark = pytest.mark.blackbox
 def agent(world: World) -> V2Client:
     """A leader whose empty snapshot is complete."""
     client = world.client("a:p")
-    client.S()
+    client.S(timeout=600)
     client.snapshot([d("/", 1)])
     return client
 

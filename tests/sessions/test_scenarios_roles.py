@@ -7,12 +7,14 @@ import pytest
 
 from apps.sessions.models import Leadership, LeadershipChange, Session
 from tests.blackbox.client import V2Client, d, f
-from tests.blackbox.processes import wait_until
+from tests.blackbox.processes import PATIENCE_SECONDS, wait_until
 from tests.blackbox.world import World
 
 pytestmark = pytest.mark.blackbox
 
 MakeWorld = Callable[..., World]
+# of sessions that must not end by themselves while the test runs
+LONG = 600
 
 
 def sessions_of(client: V2Client) -> list[dict]:
@@ -53,39 +55,46 @@ def test_s005_silence_of_the_leader_promotes_the_follower(make_world: MakeWorld)
     world = make_world(pipe={"session_timeout_seconds": 1})
     leader, follower = world.client("a:p"), world.client("b:p")
     leader.S()
-    follower.S()
-    silent_since = time.monotonic()
+    follower.S(timeout=LONG)
+    silent_since = last_asked = time.monotonic()
 
     def promoted() -> bool:
-        return follower.HB().json()["role"] == "leader"
+        nonlocal last_asked
+        asked = time.monotonic()
+        if follower.HB().json()["role"] == "leader":
+            return True
+        last_asked = asked
+        return False
 
-    wait_until(promoted, 5, "the follower to be promoted")
-    assert time.monotonic() - silent_since <= 1 + 2
+    wait_until(promoted, PATIENCE_SECONDS, "the follower to be promoted")
+    assert last_asked - silent_since <= 1 + 2, "who asks later than that is told to lead, however long the answer takes"
     assert leader.HB().status_code == 419
 
 
 def test_s006_no_query_is_refused_during_a_failover(make_world: MakeWorld) -> None:
     world = make_world(pipe={"session_timeout_seconds": 1})
     leader, follower = world.client("a:p"), world.client("b:p")
-    leader.S()
+    leader.S(timeout=LONG)
     leader.snapshot([d("/", 1), f("/x", 1)])
-    follower.S()
+    leader.S()
+    follower.S(timeout=LONG)
     answers = []
 
     def promoted() -> bool:
         answers.append(follower.reader.Q().status_code)
         return follower.HB().json()["role"] == "leader"
 
-    wait_until(promoted, 5, "the follower to be promoted")
+    wait_until(promoted, PATIENCE_SECONDS, "the follower to be promoted")
+    answers.append(follower.reader.Q().status_code)
     assert set(answers) == {200}
-    assert len(answers) > 5
 
 
 def test_s007_a_leader_that_slept_can_push_nothing(make_world: MakeWorld) -> None:
     world = make_world(pipe={"session_timeout_seconds": 1})
     leader = world.client("a:p")
-    leader.S()
+    leader.S(timeout=LONG)
     leader.snapshot([d("/", 1), f("/x", 1)])
+    leader.S()
     time.sleep(1.1)
     assert leader.P("rt", [f("/late", time.time())], "insert").status_code == 419
     assert leader.P("sn", [f("/late", 1)], "insert").status_code == 419
@@ -144,7 +153,7 @@ def test_s012_closing_hands_leadership_over_at_once(world: World) -> None:
 def test_s013_epochs_only_rise_through_twenty_failovers(world: World) -> None:
     clients = [world.client(f"{name}:p") for name in "abc"]
     for client in clients:
-        client.S()
+        client.S(timeout=LONG)
     epochs = []
     for _ in range(20):
         terms = list(Leadership.objects.filter(tree__view=world.view, session__ended_at__isnull=True))
@@ -152,7 +161,7 @@ def test_s013_epochs_only_rise_through_twenty_failovers(world: World) -> None:
         epochs.append(terms[0].epoch)
         leader = next(client for client in clients if client.session_id == str(terms[0].session.id))
         leader.X()
-        leader.S()
+        leader.S(timeout=LONG)
     assert epochs == sorted(set(epochs))
     causes = set(LeadershipChange.objects.filter(tree__view=world.view).values_list("cause", flat=True))
     assert causes == {"opened", "closed"}
@@ -218,8 +227,8 @@ def test_s019_a_leader_that_comes_back_follows(make_world: MakeWorld) -> None:
     world = make_world(pipe={"session_timeout_seconds": 1})
     leader, follower = world.client("a:p"), world.client("b:p")
     leader.S()
-    follower.S()
-    wait_until(lambda: follower.HB().json()["role"] == "leader", 5, "the failover")
+    follower.S(timeout=LONG)
+    wait_until(lambda: follower.HB().json()["role"] == "leader", PATIENCE_SECONDS, "the failover")
     assert leader.S().json()["role"] == "follower"
     assert follower.HB().json()["role"] == "leader"
 
@@ -227,12 +236,12 @@ def test_s019_a_leader_that_comes_back_follows(make_world: MakeWorld) -> None:
 def test_s020_a_view_added_to_a_pipe_leaves_its_sessions_alone(make_world: MakeWorld) -> None:
     world, other = make_world(), make_world()
     client = world.client("a:p")
-    client.S()
+    client.S(timeout=LONG)
     world.pipe.views.add(other.view)
 
     def leads_both() -> bool:
         return Leadership.objects.filter(session__id=client.session_id).count() == 2
 
-    wait_until(leads_both, 5, "the session to lead the added view too")
+    wait_until(leads_both, PATIENCE_SECONDS, "the session to lead the added view too")
     assert client.HB().status_code == 200
     assert Session.objects.filter(pipe=world.pipe).count() == 1
