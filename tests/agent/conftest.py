@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.agent.recording_server import RecordingServer
+from tests.blackbox.processes import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -34,12 +36,17 @@ class AgentProcess:
             )
         return self
 
-    async def stop(self, number: int = signal.SIGTERM, seconds: float = 8.0) -> int:
+    async def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends it and returns its exit code. Fails when it does not end in time."""
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), seconds)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
+
+    def children(self) -> list[psutil.Process]:
+        """Every process below it."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
 
 
 MakeAgent = Callable[..., Awaitable[AgentProcess]]
@@ -61,29 +68,17 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def small_queue() -> Iterator[None]:
-    """A kernel queue of 16 events for the instances made meanwhile; needs root."""
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    try:
-        limit.write_text("16")
-    except OSError:
-        pytest.skip("max_queued_events can be set by root only")
-    yield
-    limit.write_text(before)
-
-
-@pytest.fixture
 async def agent(recorder: RecordingServer, tree: Path, tmp_path: Path) -> AsyncIterator[MakeAgent]:
-    """Starts agents that watch `tree` and report to `server`; waits until realtime is ready."""
+    """Starts agents that watch `tree` and report to `recorder`; waits until realtime is ready."""
     made: list[AgentProcess] = []
 
     async def make(*arguments: str, **environment: str) -> AgentProcess:
         number = len(made)
         process = AgentProcess(recorder.url, tree, tmp_path / f"home-{number}", tmp_path / f"agent-{number}.log")
         made.append(process)
+        beats = len(recorder.heartbeats)
         await process.start(*arguments, **environment)
-        await recorder.until(lambda: any(beat["can_realtime"] for beat in recorder.heartbeats))
+        await recorder.until(lambda: any(beat["can_realtime"] for beat in recorder.heartbeats[beats:]))
         return process
 
     yield make

@@ -4,6 +4,7 @@ import asyncio
 
 from agent_runner.bus import Fanout, Subscriber
 from fustor_schema.wire import Event
+from tests.blackbox.processes import PATIENCE_SECONDS
 
 
 def events(start: int, count: int) -> list[Event]:
@@ -28,7 +29,7 @@ async def test_a_subscriber_waits_for_events_of_another_thread() -> None:
     subscriber = fanout.subscribe()
     waiting = asyncio.create_task(numbers(subscriber))
     await asyncio.to_thread(fanout.publish, events(0, 3))
-    assert await asyncio.wait_for(waiting, 2) == [0, 1, 2]
+    assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) == [0, 1, 2]
 
 
 async def test_a_slow_pipe_is_split_off_and_loses_nothing_of_its_ring() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,6 @@ def home(tmp_path: Path) -> Path:
 
 async def test_everything_is_good(recorder: RecordingServer, tree: Path, home: Path) -> None:
     grow(tree)
-    recorder.server_time = time.time()
     told = await agent("check", "--server", recorder.url, "--key", "good", "--watch", str(tree), home=home)
     assert (told.code, "FAIL" in told.output) == (0, False)
     assert "the key is good for pipe p" in told.output
@@ -70,7 +68,7 @@ async def test_a_key_that_is_not_good(recorder: RecordingServer, tree: Path, hom
 
 
 async def test_clocks_that_differ(recorder: RecordingServer, tree: Path, home: Path) -> None:
-    recorder.server_time = time.time() + 7_200
+    recorder.clock_ahead_seconds = 7_200
     told = await agent("check", "--server", recorder.url, "--key", "good", "--watch", str(tree), home=home)
     assert told.code == 1
     assert "Run NTP" in told.fix_of("the clocks differ by +7")
@@ -158,7 +156,7 @@ async def test_the_log_is_for_machines_or_for_people(
 ) -> None:
     process = await AgentProcess(recorder.url, tree, tmp_path / "home", tmp_path / "log").start("--log-format", log_format)
     job = recorder.order("snapshot")
-    await recorder.job_ends(job, 60)
+    await recorder.job_ends(job)
     assert await process.stop() == 0
     lines = process.log.read_text().splitlines()
     # the job's own process logs alike

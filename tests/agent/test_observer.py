@@ -12,6 +12,7 @@ from agent_runner.sources.fs.observer import ObserverWatcher
 from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
 from tests.agent.recording_server import RecordingServer
+from tests.blackbox.processes import PATIENCE_SECONDS
 
 
 def view(events: list[Event]) -> set[str]:
@@ -29,7 +30,7 @@ def test_creates_renames_and_deletes_are_seen(tree: Path) -> None:
         arrived.set()
 
     def until(expected: set[str]) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE_SECONDS
         while view(events) != expected:
             assert time.monotonic() < end, f"{view(events)} is not {expected}"
             arrived.wait(0.1)
@@ -49,4 +50,4 @@ def test_creates_renames_and_deletes_are_seen(tree: Path) -> None:
         until({"/d"})
         assert watcher.health()["watching"]
     finally:
-        assert watcher.stop()
+        assert watcher.stop(PATIENCE_SECONDS)

@@ -24,7 +24,7 @@ async def ended(recorder: RecordingServer, *wanted: str) -> dict[str, dict[str, 
             reports.update({report["id"]: report for report in beat["command_reports"]})
         return all(name in reports and reports[name]["state"] != "RUNNING" for name in wanted)
 
-    await recorder.until(all_ended, 30.0)
+    await recorder.until(all_ended)
     return reports
 
 

@@ -32,7 +32,7 @@ async def outcome(recorder: RecordingServer) -> dict[str, Any]:
         told = [report for beat in recorder.heartbeats for report in beat["command_reports"] if report["id"] == "c1"]
         return [report for report in told if report["state"] != "RUNNING"]
 
-    await recorder.until(ended, 60)
+    await recorder.until(ended)
     return ended()[0]
 
 

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 from agent_runner.sources.fs.watcher import Watcher
 from fustor_schema.settings import FsSettings
 from fustor_schema.wire import Event
+from tests.agent.overflow import make_directory, nothing_is_read, overflow
 from tests.agent.recording_server import RecordingServer
+from tests.blackbox.processes import PATIENCE_SECONDS
 
 
 class Heard:
@@ -25,20 +28,39 @@ class Heard:
         self.root = root
         self.events: list[Event] = []
         self._changed = threading.Condition()
-        self.may_go_on = threading.Event()
-        self.may_go_on.set()
+        self._waits, self._may_go_on = threading.Event(), threading.Event()
+        self._may_go_on.set()
         self.watcher = Watcher(os.fsencode(root), FsSettings(**settings), self._publish)
 
     def _publish(self, events: list[Event]) -> None:
-        self.may_go_on.wait(10)
+        self._waits.set()
+        self._may_go_on.wait(PATIENCE_SECONDS)
         with self._changed:
             self.events.extend(events)
             self._changed.notify_all()
 
     def start(self) -> "Heard":
         self.watcher.start()
-        assert self.watcher.ready.wait(10)
+        assert self.watcher.ready.wait(PATIENCE_SECONDS)
         return self
+
+    def stop(self) -> None:
+        assert self.watcher.stop(PATIENCE_SECONDS)
+
+    @contextmanager
+    def lagging(self) -> Iterator[None]:
+        """Meanwhile the watcher works nothing off: it has seen a new file `/wake`, and looks at nothing else before the end."""
+        self._may_go_on.clear()
+        self._waits.clear()
+        (self.root / "wake").touch()
+        assert self._waits.wait(PATIENCE_SECONDS)
+        yield
+        self._may_go_on.set()
+
+    def until_all_is_heard(self) -> None:
+        """Waits until everything that was done before is told: events come in their order."""
+        (self.root / "last").touch()
+        self.until(lambda: "/last" in self.view)
 
     @property
     def view(self) -> dict[str, dict[str, Any]]:
@@ -52,7 +74,7 @@ class Heard:
     def gaps(self) -> list[tuple[str, str]]:
         return [(event.scope or "", event.reason or "") for event in self.events if event.event_type == "gap"]
 
-    def until(self, condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         end = time.monotonic() + seconds
         with self._changed:
             while not condition():
@@ -73,7 +95,7 @@ class Heard:
 def heard(tree: Path) -> Iterator[Heard]:
     started = Heard(tree).start()
     yield started
-    assert started.watcher.stop()
+    started.stop()
     assert started.watcher.last_error == ""
 
 
@@ -93,8 +115,8 @@ def test_s032_a_file_removed_and_made_again_is_there(heard: Heard, tree: Path) -
         (tree / "x").write_text("old")
         (tree / "x").unlink()
         (tree / "x").write_text("new!")
-    heard.until(lambda: heard.view.get("/x", {}).get("size") == 4)
-    assert heard.events[-1].event_type != "delete"
+    heard.until_all_is_heard()
+    assert heard.view["/x"]["size"] == 4
 
 
 def test_s034_mv_a_b_mv_b_a(heard: Heard, tree: Path) -> None:
@@ -126,16 +148,13 @@ def test_a_directory_moved_into_one_that_moves_on_is_listed_where_it_ends(heard:
     (tree / "d" / "inner" / "file").write_text("x")
     (tree / "single").write_text("x")
     heard.until(lambda: heard.agrees() and len(heard.view) == 4)
-    # the watcher lags: when it comes to look, every name but the last is gone again
-    heard.may_go_on.clear()
-    (tree / "wake").touch()
-    time.sleep(0.05)
-    (tree / "n0").mkdir()
-    (tree / "d").rename(tree / "n0" / "d")
-    (tree / "single").rename(tree / "n0" / "single")
-    for hop in range(hops):
-        (tree / f"n{hop}").rename(tree / f"n{hop + 1}")
-    heard.may_go_on.set()
+    # when the watcher comes to look, every name but the last is gone again
+    with heard.lagging():
+        (tree / "n0").mkdir()
+        (tree / "d").rename(tree / "n0" / "d")
+        (tree / "single").rename(tree / "n0" / "single")
+        for hop in range(hops):
+            (tree / f"n{hop}").rename(tree / f"n{hop + 1}")
     heard.until(
         lambda: heard.view.keys() == {f"/n{hops}{rest}" for rest in ("", "/d", "/d/inner", "/d/inner/file", "/single")} | {"/wake"}
     )
@@ -146,14 +165,11 @@ def test_a_directory_moved_into_one_that_moves_on_is_listed_where_it_ends(heard:
 def test_what_was_made_in_a_directory_that_moved_on_is_seen_where_it_ends(heard: Heard, tree: Path) -> None:
     (tree / "d").mkdir()
     heard.until(lambda: "/d" in heard.view)
-    heard.may_go_on.clear()
-    (tree / "wake").touch()
-    time.sleep(0.05)
-    (tree / "d" / "file").write_text("x")
-    (tree / "d" / "sub").mkdir()
-    (tree / "d" / "sub" / "inner").write_text("x")
-    (tree / "d").rename(tree / "e")
-    heard.may_go_on.set()
+    with heard.lagging():
+        (tree / "d" / "file").write_text("x")
+        (tree / "d" / "sub").mkdir()
+        (tree / "d" / "sub" / "inner").write_text("x")
+        (tree / "d").rename(tree / "e")
     heard.until(lambda: heard.view.keys() == {"/wake", "/e", "/e/file", "/e/sub", "/e/sub/inner"})
 
 
@@ -243,6 +259,7 @@ def test_s154_the_root_is_removed_and_made_again(heard: Heard, tree: Path) -> No
 
 
 def test_a_long_write_is_reported_now_and_then_and_at_its_end(heard: Heard, tree: Path) -> None:
+    started = time.monotonic()
     with (tree / "log").open("wb", buffering=0) as file:
         for _ in range(300):
             file.write(b"x" * 10)
@@ -250,22 +267,19 @@ def test_a_long_write_is_reported_now_and_then_and_at_its_end(heard: Heard, tree
         heard.until(lambda: heard.view.get("/log", {}).get("size") == 3_000)
         written = len(heard.of("/log"))
     heard.until(lambda: heard.view["/log"].get("is_atomic_write", True))
-    assert written <= 5
+    # when it is made, when it is first written, and from then on once in an interval
+    assert written <= 3 + (time.monotonic() - started) / FsSettings().partial_interval
 
 
-def test_s044_an_overflow_is_a_gap_and_watches_are_placed_again(small_queue: None, tree: Path) -> None:
-    heard = Heard(tree).start()
-    try:
+def test_s044_an_overflow_is_a_gap_and_watches_are_placed_again(heard: Heard, tree: Path) -> None:
+    with nothing_is_read():
+        overflow(tree)
         for number in range(300):
-            (tree / f"d{number}").mkdir()
-            for inner in range(30):
-                (tree / f"d{number}" / f"f{inner}").touch()
-        heard.until(lambda: ("/", "overflow") in heard.gaps())
-        heard.until(lambda: heard.watcher.watching.tree.watched == 301)
-        (tree / "d299" / "late").write_text("x")
-        heard.until(lambda: "/d299/late" in heard.view)
-    finally:
-        heard.watcher.stop()
+            make_directory(tree / f"d{number}")
+    heard.until(lambda: ("/", "overflow") in heard.gaps())
+    heard.until(lambda: heard.watcher.watching.tree.watched == 301)
+    (tree / "d299" / "late").write_text("x")
+    heard.until(lambda: "/d299/late" in heard.view)
 
 
 def test_with_too_few_watches_the_latest_directories_are_watched(tree: Path) -> None:
@@ -284,7 +298,7 @@ def test_with_too_few_watches_the_latest_directories_are_watched(tree: Path) -> 
         heard.until(lambda: "/fresh/file" in heard.view)
         assert heard.watcher.watching.tree.watched == 6
     finally:
-        heard.watcher.stop()
+        heard.stop()
 
 
 def test_directories_that_an_audit_found_active_are_watched_in_place_of_quiet_ones(tree: Path) -> None:
@@ -306,7 +320,7 @@ def test_directories_that_an_audit_found_active_are_watched_in_place_of_quiet_on
         assert heard.watcher.watching.tree.watched == 20
         assert ("/d11", "watch_limit") in heard.gaps()
     finally:
-        heard.watcher.stop()
+        heard.stop()
 
 
 def test_excluded_names_are_not_seen_and_appear_when_renamed(tree: Path) -> None:
@@ -321,4 +335,4 @@ def test_excluded_names_are_not_seen_and_appear_when_renamed(tree: Path) -> None
         heard.until(lambda: "/a" not in heard.view)
         assert set(heard.view) == {"/cache"}
     finally:
-        heard.watcher.stop()
+        heard.stop()

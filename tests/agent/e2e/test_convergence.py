@@ -23,7 +23,7 @@ def test_s040_a_renamed_directory_moves_with_all_below(fleet: Fleet, tree: Path)
     for number in range(3_000):
         (tree / "big" / f"f{number}").touch()
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     (tree / "big").rename(tree / "renamed")
     fleet.until_equal(tree)
 
@@ -33,7 +33,7 @@ def test_s042_trees_moved_in_and_out(fleet: Fleet, tree: Path, tmp_path: Path) -
     outside.mkdir()
     grow(outside, 100)
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     outside.rename(tree / "in")
     fleet.until_equal(tree)
     (tree / "in" / "d1").rename(tmp_path / "out")
@@ -42,7 +42,7 @@ def test_s042_trees_moved_in_and_out(fleet: Fleet, tree: Path, tmp_path: Path) -
 
 def test_s043_mkdir_p_and_touch_a_hundred_times(fleet: Fleet, tree: Path) -> None:
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     for trial in range(100):
         subprocess.run(["sh", "-c", f"mkdir -p t{trial}/n2/n3 && touch t{trial}/n2/n3/q"], cwd=tree, check=True)
     fleet.until_equal(tree)
@@ -57,7 +57,7 @@ def test_copies_and_archives_with_old_times(fleet: Fleet, tree: Path, tmp_path: 
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.add(source, "unpacked")
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     subprocess.run(["cp", "-a", str(source), str(tree / "copied")], check=True)
     subprocess.run(["tar", "xf", str(tmp_path / "a.tar"), "-C", str(tree)], check=True)
     fleet.until_equal(tree)
@@ -67,17 +67,17 @@ def test_copies_and_archives_with_old_times(fleet: Fleet, tree: Path, tmp_path: 
 
 def test_a_burst_of_10000_files(fleet: Fleet, tree: Path) -> None:
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     (tree / "burst").mkdir()
     for number in range(10_000):
         os.close(os.open(tree / "burst" / f"{number}", os.O_CREAT | os.O_WRONLY))
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
 
 
 def test_random_work_converges(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     churn(tree, random.Random(7), 600)
     fleet.until_equal(tree)
 
@@ -110,7 +110,7 @@ def churn(tree: Path, dice: random.Random, steps: int) -> None:
 def test_s153_the_server_sleeps_and_nothing_is_lost(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     web = fleet.world.server.web
     assert web is not None
     children.signal_group(web, signal.SIGSTOP)
@@ -119,34 +119,34 @@ def test_s153_the_server_sleeps_and_nothing_is_lost(fleet: Fleet, tree: Path) ->
         time.sleep(8)
     finally:
         children.signal_group(web, signal.SIGCONT)
-    fleet.until_equal(tree, 30)
+    fleet.until_equal(tree)
 
 
 def test_an_agent_that_slept_through_its_session_comes_back(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     agent = fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     agent.send(signal.SIGSTOP)
     churn(tree, random.Random(5), 100)
     time.sleep(3)
     agent.send(signal.SIGCONT)
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
 
 
 def test_two_agents_on_one_directory(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     fleet.agent(tree, "host-a").start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     second = fleet.agent(tree, "host-b").start()
     fleet.until(lambda: b"session open" in second.log.read_bytes())
     churn(tree, random.Random(11), 200)
-    fleet.until_equal(tree, 30)
+    fleet.until_equal(tree)
 
 
 def test_s005_the_follower_takes_over_when_the_leader_dies(fleet: Fleet, tree: Path) -> None:
     grow(tree)
     leader = fleet.agent(tree, "host-a").start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     second = fleet.agent(tree, "host-b").start()
     fleet.until(lambda: b"session open" in second.log.read_bytes())
     time.sleep(1)
@@ -178,7 +178,7 @@ def test_s115_strange_names_are_exact(fleet: Fleet, tree: Path) -> None:
     (tree / "README").write_text("1")
     (tree / "readme").write_text("22")
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     (tree / "*").rename(tree / "**")
     fleet.until_equal(tree)
 
@@ -192,17 +192,17 @@ def test_s117_links_and_odd_files(fleet: Fleet, tree: Path) -> None:
     os.mkfifo(tree / "fifo")
     os.link(tree / "d" / "f", tree / "hard")
     fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
 
 
 def test_s154_the_root_is_removed_and_made_again(fleet: Fleet, tree: Path) -> None:
     grow(tree, 10)
     agent = fleet.agent(tree).start()
-    fleet.until_equal(tree, 40)
+    fleet.until_equal(tree)
     shutil.rmtree(tree)
     time.sleep(2)
     assert agent.process is not None
     assert agent.process.poll() is None
     tree.mkdir()
     (tree / "new").write_text("x")
-    fleet.until_equal(tree, 30)
+    fleet.until_equal(tree)

@@ -60,7 +60,7 @@ def test_the_job_of_a_killed_worker_is_tried_again_before_its_lease_ends(
     job.refresh_from_db()
     assert "was lost" in job.error
     pause(fleet, False)
-    fleet.until_equal(tree, 60)
+    fleet.until_equal(tree)
     is_done(fleet, job, attempt=2)
 
 
@@ -70,7 +70,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_job_and_another_takes_its_pl
     job, worker = running_job(fleet, agent)
     worker.terminate()
     pause(fleet, False)
-    fleet.until_equal(tree, 60)
+    fleet.until_equal(tree)
     is_done(fleet, job, attempt=1)
     fleet.until(lambda: (other := celery_worker(agent)) is not None and other.pid != worker.pid)
 
@@ -79,7 +79,7 @@ def test_a_scan_that_hangs_in_the_storage_is_killed_and_tried_again(fleet: Fleet
     grow(tree)
     broker = fleet.world.server.environment["FUSTOR_REDIS_URL"]
     agent = fleet.agent(tree).start("--broker", broker, FUSTOR_AGENT_HUNG_SECONDS="3")
-    fleet.until_equal(tree, 60)
+    fleet.until_equal(tree)
     # who reads the mount's identity now waits in the kernel for somebody to write it
     marker = tree / ".fustor-root"
     os.mkfifo(marker)

@@ -126,4 +126,4 @@ def test_the_last_good_configuration_is_used_while_the_server_is_away(fleet: Fle
         time.sleep(1)
     finally:
         server.start_web()
-    fleet.until_equal(tree, 70)
+    fleet.until_equal(tree)
