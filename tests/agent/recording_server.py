@@ -33,7 +33,7 @@ class RecordingServer:
         self.let_through = asyncio.Semaphore(1 << 30)
         self.arrived = 0
         self.heartbeat_status = 200
-        # an old agent beats at half of it; a native one is told the interval, and nothing that a loaded machine does ends its session
+        # an old agent beats at half of it; a native one is told when to beat, and no loaded machine ends its session
         self.session_timeout = 60 if protocol >= 3 else 2
         self.clock_ahead_seconds = 0.0
         self.epoch = 1

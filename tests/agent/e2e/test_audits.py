@@ -45,8 +45,8 @@ def test_s084_to_s087_what_a_blind_host_does_is_found_and_marked(audited: Fleet,
     grow(tree)
     age(tree)
     agent = audited.agent(tree)
-    # one watch: everything below the root happens as if on a host without an agent. Every directory passes for one that changed just
-    # now, so no audit calls one active: to watch it from then on would close its blind spot
+    # one watch: everything below the root happens as if on a host without an agent. Every directory passes for one that changed
+    # just now, so no audit calls one active: to watch it from then on would close its blind spot
     agent.start(*configured(audited, tree, tmp_path, watch_limit=1, deep_cycles=1, racy_seconds=86_400))
     audited.until_equal(tree)
     (tree / "d1" / "e1" / "file").unlink()
