@@ -1,16 +1,10 @@
-"""Wire models of `POST /pipe/{session_id}/events`: the envelope, its events and its rows.
+"""Wire models of `POST /pipe/{session_id}/events`: the envelope, its events and its rows. Read from JSON by `decoding`."""
 
-Decoding is two-fold. `decode_envelope` first tries the typed models (millions of rows a second); when anything in the body
-has a wrong type it decodes again leniently, so that one bad row costs one reject and not the batch (R32). Only what is not
-JSON, or whose envelope is not valid, is refused whole (R33).
-"""
-
-import json
 from typing import Any
 
 import msgspec
 
-MAX_DEPTH = 64
+DIR_CLOSE = "dir_close"
 
 
 class FsRow(msgspec.Struct, gc=False, omit_defaults=True):
@@ -104,79 +98,25 @@ class Reject(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Listing(msgspec.Struct, frozen=True):
+    """The whole listing of one directory, told by one event of a scan, while its rows are still JSON.
+
+    `number`: of the event. `digest`: of the bytes of the rows, a signed 64-bit number that is never 0: listings with one digest say
+    the same. `path`: the key of the directory. `close`: its `dir_close`, which says that the listing is whole.
+    """
+
+    number: int
+    path: str
+    digest: int
+    close: FsRow
+    rows: list[msgspec.Raw]
+
+
 class Batch(msgspec.Struct):
     """A decoded envelope. `refused` holds rows whose JSON types were wrong; those rows are None in `envelope.events[i].rows`
-    positions listed there (kept as empty FsRow so that row numbers stay what the client sent)."""
+    positions listed there (kept as empty FsRow so that row numbers stay what the client sent). `listings`, by event number: whole
+    listings; their events have no rows until `decoding.unpack` reads them."""
 
     envelope: Envelope
     refused: list[Reject]
-
-
-_typed = msgspec.json.Decoder(Envelope)
-
-
-def decode_envelope(body: bytes) -> Batch:
-    """The batch in a request body. Raises Malformed (status 400: no JSON; 422: no envelope)."""
-    try:
-        return Batch(_typed.decode(body), [])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode_leniently(body)
-
-
-def _decode_leniently(body: bytes) -> Batch:
-    raw = _parse(body)
-    if not isinstance(raw, dict):
-        raise Malformed("", "the body must be a JSON object")
-    events = raw.pop("events", [])
-    if not isinstance(events, list):
-        raise Malformed("events", "must be a list")
-    try:
-        envelope = msgspec.convert(raw, Envelope)
-    except msgspec.ValidationError as error:
-        reason, place = _reason_and_place(error)
-        raise Malformed(place, reason) from error
-    refused: list[Reject] = []
-    envelope.events = [_event(raw_event, number, refused) for number, raw_event in enumerate(events)]
-    return Batch(envelope, refused)
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        # json, not msgspec: it keeps the lone surrogates that old agents send for undecodable names
-        return json.loads(body)
-    except RecursionError as error:
-        raise Malformed("", "the JSON is nested too deep", 400) from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Malformed("", f"the body is not JSON: {error}", 400) from error
-
-
-def _event(raw: Any, number: int, refused: list[Reject]) -> Event:
-    place = f"events[{number}]"
-    if not isinstance(raw, dict):
-        raise Malformed(place, "must be an object")
-    rows = raw.get("rows", [])
-    if not isinstance(rows, list):
-        raise Malformed(f"{place}.rows", "must be a list")
-    try:
-        event = msgspec.convert({**raw, "rows": []}, Event, strict=True)
-    except msgspec.ValidationError as error:
-        reason, inner = _reason_and_place(error)
-        raise Malformed(f"{place}.{inner}" if inner else place, reason) from error
-    event.rows = [_row(raw_row, number, index, refused) for index, raw_row in enumerate(rows)]
-    return event
-
-
-def _row(raw: Any, event: int, index: int, refused: list[Reject]) -> FsRow:
-    if not isinstance(raw, dict):
-        raise Malformed(f"events[{event}].rows[{index}]", "must be an object")
-    try:
-        return msgspec.convert(raw, FsRow, strict=True)
-    except msgspec.ValidationError as error:
-        reason, place = _reason_and_place(error)
-        refused.append(Reject(event, index, place or "row", reason))
-        return FsRow()
-
-
-def _reason_and_place(error: msgspec.ValidationError) -> tuple[str, str]:
-    reason, _, place = str(error).partition(" - at `$")
-    return reason, place.rstrip("`").lstrip(".")
+    listings: dict[int, Listing] = {}

@@ -5,7 +5,7 @@ batches of different trees run side by side (on PostgreSQL).
 """
 
 from apps.runtime.problems import Conflict, Invalid
-from apps.views import arbiter, audits, capacity, intake, roots, snapshots
+from apps.views import arbiter, audits, capacity, intake, repeats, roots, snapshots
 from apps.views.claims import Origin
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -30,7 +30,7 @@ def apply_batch(tree_id: int, origin: Origin, batch: Batch, received_ms: int) ->
     if batch.envelope.source_type not in _TAKEN:
         raise Invalid(f"unknown source_type {batch.envelope.source_type!r:.50}", field="source_type")
     tree = trees.lock(tree_id)
-    checked = intake.read(batch, origin, received_ms)
+    checked = intake.read(batch, origin, received_ms, repeats.find(tree.pk, batch))
     outcome = Outcome(rows=checked.rows, rejected=checked.rejects, bound=capacity.shared_bound(tree))
     writes = is_current_writer(tree, origin)
     claims = checked.claims if writes else _without_scans(checked.claims, origin, outcome)

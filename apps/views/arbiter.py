@@ -25,7 +25,9 @@ def decide(context: Context, checked: Intake, closings: Closings) -> int:
             removals.delete(context, said, directory, entries[0][0])
         elif op is Op.CLOSE:
             name, row, _ = entries[0]
-            closings.close(said, paths.join(directory, name) if name else paths.ROOT, row)
+            closings.close(said, paths.join(directory, name) if name else paths.ROOT, row, checked.listings.get(number))
+        elif op is Op.REPEAT:
+            closings.repeat(said, checked.listings[number])
         elif op is Op.GAP:
             _note_gap(context, said, *checked.gaps[number])
         elif moves.move(context, said, checked.moves[number]) and _touches(checked.claims[position + 1 :], checked, number):

@@ -75,7 +75,7 @@ def of_batch(tree: Tree, origin: Origin, batch: Batch, checked: Intake, now_ms: 
 
 def _is_directory_told(claim: Claim) -> bool:
     """Whether a claim is what a manifest counts as one directory: its close, or its row as a silent one."""
-    return claim[0] is Op.CLOSE or (claim[0] is Op.DIRECTORY and claim[3][0][1].audit_skipped)
+    return claim[0] in (Op.CLOSE, Op.REPEAT) or (claim[0] is Op.DIRECTORY and claim[3][0][1].audit_skipped)
 
 
 def end(

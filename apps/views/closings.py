@@ -7,11 +7,12 @@ from apps.views import removals
 from apps.views.claims import Origin, Said
 from apps.views.context import Context
 from apps.views.store import listings, nodes
+from apps.views.upserts import confirm
 from apps.views.working import Folder
 from fustor_schema import paths
 from fustor_schema.listing import names_hash
 from fustor_schema.sources import MessageSource
-from fustor_schema.wire import FsRow
+from fustor_schema.wire import FsRow, Listing
 
 
 class Closings:
@@ -22,8 +23,9 @@ class Closings:
         self.proven: dict[Folder, tuple[set[str], int]] = {}
         self._said: Said | None = None
 
-    def close(self, said: Said, path: str, row: FsRow) -> None:
-        """A listing ended. A failed one deletes nothing and says why; one whose names do not add up is no proof."""
+    def close(self, said: Said, path: str, row: FsRow, listing: Listing | None = None) -> None:
+        """A listing ended. A failed one deletes nothing and says why; one whose names do not add up is no proof. `listing`: the
+        event, when that is the whole of it."""
         context, audit = self._context, self._context.audit
         folder = context.working.folders.get(path)
         context.outcome.applied += 1
@@ -40,10 +42,29 @@ class Closings:
                 audit.rejected += 1
                 audit.reason = f"the listing of {paths.display(path)} does not add up"[:300]
             return
-        started = scan_start(row, said, context.origin)
-        folder.unscanned, folder.listed_at, folder.listed_session, folder.dirty = "", started, said.session, True
+        started = self._note_listed(folder, said, row)
         self.proven[folder] = (names, started)
         self._said = said
+        if listing is not None and folder.told == (listing.number, row.count) and folder.holds_just(row.count):
+            folder.listing_digest = listing.digest
+
+    def repeat(self, said: Said, listing: Listing) -> None:
+        """A listing that tells just what is stored: nothing in it is new, nothing is absent."""
+        context, folder = self._context, self._context.working.folders.get(listing.path)
+        if folder is None or folder.listing_digest != listing.digest:
+            # something else in this batch says otherwise; a scan will tell
+            context.outcome.ignored += len(listing.rows)
+            context.recheck(listing.path, "a scan lists what it changed itself", recursive=True)
+            return
+        context.outcome.applied += len(listing.rows)
+        confirm(folder, said)
+        self._note_listed(folder, said, listing.close)
+
+    def _note_listed(self, folder: Folder, said: Said, row: FsRow) -> int:
+        """A directory was listed as a whole; when that began, in server ms."""
+        started = scan_start(row, said, self._context.origin)
+        folder.unscanned, folder.listed_at, folder.listed_session, folder.dirty = "", started, said.session, True
+        return started
 
     def _names(self, folder: Folder, count: int | None) -> set[str]:
         names = set(self._context.remains.listed.get(folder, ()))

@@ -3,7 +3,9 @@
 Called by `apply`. Nothing here reads the database; what a row's path and numbers may be is decided here and only here.
 """
 
+from collections.abc import Collection, Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from apps.runtime.problems import Invalid
@@ -11,10 +13,9 @@ from apps.views import glance
 from apps.views.claims import Origin, Said
 from fustor_schema import paths
 from fustor_schema.sources import EventType, Kind, MessageSource, SourceType
-from fustor_schema.wire import Batch, Event, FsRow, Reject
+from fustor_schema.wire import DIR_CLOSE, Batch, Event, FsRow, Listing, Reject
 
 SCHEMA = "fs"
-DIR_CLOSE = "dir_close"
 _MAX_INTEGER = glance.MAX_INTEGER
 _MAX_INODE = 2**64 - 1
 _MAX_TIME = glance.MAX_TIME
@@ -38,6 +39,7 @@ class Op(IntEnum):
     CLOSE = 3
     MOVE = 4
     GAP = 5
+    REPEAT = 6
 
 
 class Telling(IntEnum):
@@ -53,7 +55,8 @@ Entry = tuple[str, FsRow, int]
 
 Claim = tuple[Op, Said, str, list[Entry], int]
 """(op, said, directory, entries, event number). File rows of one event that follow each other in one directory are one claim with
-many entries; every other claim has one. The root is directory "" and name ""; `move` and `gap` have no entries."""
+many entries; every other claim has one. The root is directory "" and name ""; `move`, `gap` and `repeat` have no entries. The
+directory of a `repeat` is the one that is listed."""
 
 
 class Movement(NamedTuple):
@@ -64,7 +67,7 @@ class Movement(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """A checked batch. `moves` and `gaps`: by event number; a gap is (scope, reason).
+    """A checked batch. `moves`, `gaps` and `listings`: by event number; a gap is (scope, reason).
 
     `telling`: the same for all rows of the batch, as far as it is known.
     """
@@ -75,6 +78,7 @@ class Intake(NamedTuple):
     moves: dict[int, Movement]
     gaps: dict[int, tuple[str, str]]
     telling: Telling = Telling.MIXED
+    listings: Mapping[int, Listing] = MappingProxyType({})
 
 
 class BadField(ValueError):
@@ -85,18 +89,20 @@ class BadField(ValueError):
         self.field, self.reason = field, reason
 
 
-def read(batch: Batch, origin: Origin, received_ms: int) -> Intake:
-    """The claims of a batch. Raises Invalid when an event has no schema: then the envelope is not valid (R33)."""
-    reader = _Reader(batch, origin, received_ms)
+def read(batch: Batch, origin: Origin, received_ms: int, repeats: Collection[int] = ()) -> Intake:
+    """The claims of a batch; `repeats`: numbers of events that are listings of what is stored. Raises Invalid when an event has no
+    schema: then the envelope is not valid (R33)."""
+    reader = _Reader(batch, origin, received_ms, repeats)
     for number, event in enumerate(batch.envelope.events):
         reader.read_event(event, number)
-    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling)
+    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling, batch.listings)
 
 
 class _Reader:
     """Reads the events of one batch, one after the other."""
 
-    def __init__(self, batch: Batch, origin: Origin, received_ms: int) -> None:
+    def __init__(self, batch: Batch, origin: Origin, received_ms: int, repeats: Collection[int]) -> None:
+        self._repeats = {number: batch.listings[number] for number in repeats}
         self.claims: list[Claim] = []
         self.rejects = list(batch.refused)
         self.rows = 0
@@ -117,7 +123,8 @@ class _Reader:
 
     def read_event(self, event: Event, number: int) -> None:
         """One event: its claims, or its rejects. Raises Invalid."""
-        self.rows += len(event.rows)
+        repeated = self._repeats.get(number)
+        self.rows += len(event.rows if repeated is None else repeated.rows)
         try:
             self._read(event, number, self._said_of(event, number))
         except BadField as bad:
@@ -125,7 +132,9 @@ class _Reader:
 
     def _read(self, event: Event, number: int, said: Said) -> None:
         kind = event.event_type
-        if kind == EventType.UPDATE or kind == EventType.INSERT:
+        if number in self._repeats:
+            self.claims.append((Op.REPEAT, said, self._repeats[number].path, [], number))
+        elif kind == EventType.UPDATE or kind == EventType.INSERT:
             self._read_upserts(event.rows, number, said)
         elif kind == EventType.DELETE:
             self._read_deletes(event.rows, number, said)

@@ -31,10 +31,17 @@ def put_files(context: Context, said: Said, directory: str, entries: list[Entry]
         return
     if context.remembers_listings(said):
         context.remains.note_listed(folder, [entry[0] for entry in entries], said.observed_at)
+    before = context.outcome.applied
     if folder.is_repeated:
         context.outcome.applied += len(entries)
         confirm(folder, said)
-        return
+    else:
+        _put_one_by_one(context, said, folder, entries, number)
+    if context.outcome.applied - before == len(entries):
+        folder.told = (number, len(entries))
+
+
+def _put_one_by_one(context: Context, said: Said, folder: Folder, entries: list[Entry], number: int) -> None:
     is_plain_scan = not said.realtime and said.source is not MessageSource.ON_DEMAND
     if is_plain_scan and folder.is_new and not context.complete and not context.graves and context.room > len(entries):
         entries = _add_to_new_folder(context, said, folder, entries)

@@ -43,7 +43,8 @@ class Folder:
     """One directory of the working set.
 
     `values`: its row, in the order of `tables.DIRECTORY_STATE`, totals settled. `files`: what is stored of the names that the batch
-    touches. `written` and `removed`: names whose rows must be written or deleted. `delta_*`: what has not been carried up yet.
+    touches. `told`: an event whose file rows are stored just as it tells them, and how many they are. `written` and `removed`:
+    names whose rows must be written or deleted. `delta_*`: what has not been carried up yet.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Folder:
         "path",
         "removed",
         "stale_newest",
+        "told",
         "values",
         "written",
     )
@@ -81,12 +83,14 @@ class Folder:
     confirmed_at = _Value[int]("confirmed_at")
     confirmed_session = _Value[int]("confirmed_session")
     unscanned = _Value[str]("unscanned")
+    listing_digest = _Value[int]("listing_digest")
 
     def __init__(self, number: int, path: str, parent: "Folder | None", name: str, values: list[Any], *, is_new: bool) -> None:
         self.id, self.path, self.parent, self.name, self.values = number, path, parent, name, values
         self.depth: int = parent.depth + 1 if parent is not None else 0
         self.is_new = self.dirty = is_new
         self.is_repeated = False
+        self.told = (-1, 0)
         self.delta_files = self.delta_directories = self.delta_bytes = 0
         self.stale_newest = False
         self.files: dict[str, FileRow] = {}
@@ -118,6 +122,10 @@ class Folder:
     def is_worth_reading_whole(self, wanted: Sized) -> bool:
         """Whether these names are a good part of the stored files: one range of the table instead of a look-up for each."""
         return 0 < self.total_files <= len(wanted) * _WORTH_READING_WHOLE
+
+    def holds_just(self, files: int) -> bool:
+        """Whether there are so many files in it, and no directories."""
+        return self.total_files + self.delta_files == files and self.total_directories + self.delta_directories == 0
 
     def mark_written(self, name: str) -> None:
         """The row of this name must be written."""
@@ -191,7 +199,7 @@ class WorkingSet:
         folder = Folder.placeholder(self._new_id(), path, parent)
         self.folders[path] = folder
         parent.delta_directories += 1
-        self.touched.add(parent)
+        self._enter(parent)
         self.touched.add(folder)
         return folder
 
@@ -209,7 +217,7 @@ class WorkingSet:
                 folder.stale_newest = True
         if mtime is not None and (folder.newest_mtime is None or mtime > folder.newest_mtime):
             folder.newest_mtime, folder.stale_newest = mtime, False
-        self.touched.add(folder)
+        self._enter(folder)
 
     def add_files(self, folder: Folder, rows: list[FileRow]) -> None:
         """Store files of a directory that is new in this set, under names that it does not hold yet."""
@@ -226,7 +234,7 @@ class WorkingSet:
         for uid in {row[UID] for row in rows} - {None}:
             sizes = [row[SIZE] for row in rows if row[UID] == uid]
             folder.add_owner(uid, len(sizes), sum(sizes))
-        self.touched.add(folder)
+        self._enter(folder)
 
     def drop_file(self, folder: Folder, name: str) -> FileRow:
         """Remove a file row that is in the set; the row that was."""
@@ -236,7 +244,7 @@ class WorkingSet:
         folder.delta_bytes -= row[SIZE]
         if row[MTIME] is not None and row[MTIME] == folder.newest_mtime:
             folder.stale_newest = True
-        self.touched.add(folder)
+        self._enter(folder)
         return row
 
     def drop_folder(self, folder: Folder) -> None:
@@ -252,7 +260,7 @@ class WorkingSet:
             parent.add_owner(uid, -files, -size)
         if folder.newest_mtime is not None and folder.newest_mtime == parent.newest_mtime:
             parent.stale_newest = True
-        self.touched.add(parent)
+        self._enter(parent)
         is_leaf = folder.total_directories == 0
         for path in [folder.path] if is_leaf else [p for p in self.folders if paths.is_within(p, folder.path)]:
             self.touched.discard(self.folders.pop(path))
@@ -274,7 +282,7 @@ class WorkingSet:
             parent.delta_bytes += sign * folder.total_bytes
             for uid, (files, size) in owners.items():
                 parent.add_owner(uid, sign * files, sign * size)
-            self.touched.add(parent)
+            self._enter(parent)
         if folder.newest_mtime is not None and folder.newest_mtime == old_parent.newest_mtime:
             old_parent.stale_newest = True
         # the folder's own newest mtime reaches its new ancestors when totals are settled
@@ -286,6 +294,11 @@ class WorkingSet:
             moved.depth = moved.parent.depth + 1 if moved.parent else 0
             self.folders[moved.path] = moved
         nodes.move_subtree(self.tree_id, origin, target, folder.id, new_parent.id)
+
+    def _enter(self, folder: Folder) -> None:
+        """What stands in a directory changes: totals are to be settled, and no listing is known to tell just that."""
+        self.touched.add(folder)
+        folder.listing_digest = 0
 
     def _owners(self, folder: Folder) -> dict[int, tuple[int, int]]:
         """Files and bytes by owner below a directory: what is stored, and what this batch added so far."""

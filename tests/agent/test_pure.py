@@ -16,7 +16,8 @@ from agent_runner.sources.fs.filters import Filters
 from agent_runner.sources.fs.inotify import RawEvent
 from agent_runner.sources.fs.partial import PartialWrites
 from agent_runner.sources.fs.steps import Step, What, plan
-from fustor_schema.wire import Event, FsRow, decode_envelope
+from fustor_schema.decoding import decode_envelope
+from fustor_schema.wire import Event, FsRow
 
 OWN = Own("host-a", "http://server", "own-key")
 

@@ -26,6 +26,7 @@ from apps.views.models import Audit, Directory, File, View
 from fustor_schema import paths
 from fustor_schema.listing import names_hash
 from fustor_schema.wire import Batch, Envelope, Event, FsRow
+from tests.views.conftest import over_the_wire
 from tests.views.fuzz_storage import DIRECTORIES, FILES, Storage, row_of
 
 ANY = st.sampled_from([*DIRECTORIES, *FILES])
@@ -370,7 +371,7 @@ class EngineMachine(RuleBasedStateMachine):
             return
         nodes_before = len(self._view())
         try:
-            outcome = apply_batch(self.tree.pk, origin, Batch(message.envelope, []), self._now())
+            outcome = apply_batch(self.tree.pk, origin, over_the_wire(message.envelope, origin), self._now())
         except Conflict:
             return
         if outcome.audit_state == Audit.State.PARTIAL:  # I6

@@ -24,8 +24,9 @@ from apps.sessions.services import agent_phases, config_reports, ledger, livenes
 from apps.sessions.services.ledger import Entry, Sender, Target
 from apps.sessions.services.origins import origin_of
 from apps.views import apply, audits, capacity
+from fustor_schema.decoding import decode_envelope, decode_scan
 from fustor_schema.sources import PROTOCOL_V3, SourceType
-from fustor_schema.wire import Batch, Envelope, Malformed, decode_envelope
+from fustor_schema.wire import Batch, Envelope, Malformed
 
 SCANS = frozenset({SourceType.SNAPSHOT, SourceType.AUDIT, SourceType.ON_DEMAND, SourceType.SENTINEL})
 REFUSED_FOR_GOOD = (BadRequest, TooLarge, Unsupported, Invalid)
@@ -54,7 +55,7 @@ def receive(principal: KeyPrincipal, delivery: Delivery) -> Answer:
     _check_open(sender)
     try:
         body = bodies.decoded(delivery.body, delivery.encoding, body_limit(sender))
-        return _received(principal, sender, _decoded(body), body, delivery.received_ms)
+        return _read(principal, sender, body, delivery.received_ms)
     except REFUSED_FOR_GOOD as refusal:
         _spoil_audits(sender.number, refusal)
         raise
@@ -90,6 +91,16 @@ def _spoil_audits(number: int, refusal: Problem) -> None:
             audits.note_failure(tree_id, now_ms=now_ms(), reason=f"a batch was refused: {refusal.detail}")
 
 
+def _read(principal: KeyPrincipal, sender: Sender, body: bytes, received_ms: int) -> Answer:
+    # only agents of protocol 3 close their listings
+    decode = decode_scan if sender.protocol >= PROTOCOL_V3 else decode_envelope
+    try:
+        return _received(principal, sender, decode(body), body, received_ms)
+    except Malformed as error:
+        refusal = BadRequest if error.status == BadRequest.status else Invalid
+        raise refusal(str(error), field=error.place or None) from error
+
+
 def _received(principal: KeyPrincipal, sender: Sender, batch: Batch, body: bytes, received_ms: int) -> Answer:
     source = _source_type(batch.envelope, sender)
     if source == SourceType.JOB_COMPLETE:
@@ -116,14 +127,6 @@ def _check_open(sender: Sender) -> None:
             code="pipe_paused",
             retry_after=PAUSE_SECONDS,
         )
-
-
-def _decoded(body: bytes) -> Batch:
-    try:
-        return decode_envelope(body)
-    except Malformed as error:
-        refusal = BadRequest if error.status == BadRequest.status else Invalid
-        raise refusal(str(error), field=error.place or None) from error
 
 
 def _source_type(envelope: Envelope, sender: Sender) -> SourceType:

@@ -79,6 +79,9 @@ class Directory(Metadata):
     confirmed_at = models.BigIntegerField(default=0, help_text="A scan confirmed children at this time, server ms (R13)")
     confirmed_session = models.BigIntegerField(default=0)
     unscanned = models.CharField(max_length=100, blank=True, default="", help_text="Why the last listing failed (R12)")
+    listing_digest = models.BigIntegerField(
+        db_default=0, help_text="Of a whole listing that tells exactly the files that are stored; 0: none is known"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tree", "path"), name="directory_once_per_path"),)

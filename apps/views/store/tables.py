@@ -43,6 +43,7 @@ DIRECTORY_STATE = {
     "confirmed_at": "bigint",
     "confirmed_session": "bigint",
     "unscanned": "text",
+    "listing_digest": "bigint",
 }
 DIRECTORY_COLUMNS = {"id": "bigint", "tree_id": "bigint", "path": "text", "parent_id": "bigint", "name": "text", **DIRECTORY_STATE}
 TOMBSTONE_COLUMNS = {
