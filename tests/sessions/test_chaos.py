@@ -20,10 +20,10 @@ from pytest_django import DjangoDbBlocker
 from apps.sessions.models import Job, Leadership
 from fustor_site.supervisor import children
 from tests.blackbox.client import V2Client, d, f
-from tests.blackbox.processes import RunningServer, wait_until
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer, wait_until
 from tests.blackbox.world import World, server_database
 
-pytestmark = [pytest.mark.blackbox, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.blackbox, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SECONDS = float(os.environ.get("FUSTOR_CHAOS_SECONDS", "20"))
 SEED = int(os.environ.get("FUSTOR_CHAOS_SEED", str(int(time.time()))))
@@ -118,8 +118,9 @@ def chaotic(django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[RunningServer,
     with RunningServer() as server, django_db_blocker.unblock(), server_database(server):
         world = World(server, pipe={"session_timeout_seconds": 2})
         first = world.client("first:p")
-        first.S()
+        first.S(timeout=600)
         first.snapshot([d("/", 1)])
+        first.X()
         yield server, world
 
 
@@ -132,15 +133,16 @@ def test_nothing_is_lost_and_nobody_leads_twice(chaotic: tuple[RunningServer, Wo
     for thread in (*agents, samples):
         thread.start()
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    # a slow machine may need longer for a failover, without which nothing would be proven
+    while time.monotonic() < end or len(set(samples.epochs)) < 2:
         with contextlib.suppress(httpx.TransportError):
             world.reader.http.post("/jobs", json={"path": f"/scan{dice.randrange(1000)}"})
         time.sleep(dice.uniform(0.2, 1.0))
         dice.choice((kill_web, kill_worker, kill_redis, pause_web))(server)
-    wait_until(lambda: every_job_ended(server), 60, "every job to end")
+    wait_until(lambda: every_job_ended(server), 2 * PATIENCE_SECONDS, "every job to end")
     for thread in (*agents, samples):
         thread.over.set()
-        thread.join(30)
+        thread.join(2 * PATIENCE_SECONDS)
         assert not thread.is_alive()
 
     acknowledged = set().union(*(agent.acknowledged for agent in agents))
@@ -148,16 +150,15 @@ def test_nothing_is_lost_and_nobody_leads_twice(chaotic: tuple[RunningServer, Wo
     assert acknowledged <= world.reader.paths()
     assert samples.most_leaders == 1
     assert samples.epochs == sorted(samples.epochs)
-    assert len(set(samples.epochs)) > 1, "no failover ever happened, so this run proved nothing"
 
 
 def test_agents_find_back_after_everything_was_killed(chaotic: tuple[RunningServer, World]) -> None:
     server, world = chaotic
     client: V2Client = world.client("a:p")
-    client.S()
+    client.S(timeout=600)
     for kill in (kill_redis, kill_worker, kill_web):
         kill(server)
-    wait_until(lambda: client.HB().status_code in (200, 419), 10, "an answer")
-    client.S()
+    wait_until(lambda: client.HB().status_code in (200, 419), PATIENCE_SECONDS, "an answer")
+    client.S(timeout=600)
     assert client.P("rt", [f("/back", time.time())], "insert").status_code == 200
     assert "/back" in client.reader.paths()

@@ -21,7 +21,7 @@ TRIALS = 1000
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_s015_rows_of_a_session_that_begins_as_the_last_one_ends_are_never_lost(
     transactional_db: None, make_site: Callable[..., Site]
 ) -> None:

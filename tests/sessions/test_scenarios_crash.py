@@ -17,7 +17,7 @@ from pytest_django import DjangoDbBlocker
 from apps.sessions.models import Job, Leadership
 from apps.views.models import Audit
 from tests.blackbox.client import V2Client, d, f
-from tests.blackbox.processes import RunningServer, wait_until
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer, wait_until
 from tests.blackbox.world import World, server_database
 
 pytestmark = [pytest.mark.blackbox, pytest.mark.slow]
@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.blackbox, pytest.mark.slow]
 
 @pytest.fixture
 def crashing(django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[RunningServer, World]]:
-    """A server that may be killed, and a world on it. Batches wait 1 s for the database, not 20."""
-    with RunningServer(FUSTOR_SQLITE_BUSY_SECONDS="1") as server, django_db_blocker.unblock(), server_database(server):
+    """A server that may be killed, and a world on it. Batches wait 5 s for the database, not 20."""
+    with RunningServer(FUSTOR_SQLITE_BUSY_SECONDS="5") as server, django_db_blocker.unblock(), server_database(server):
         yield server, World(server)
 
 
@@ -58,16 +58,17 @@ class Stream(threading.Thread):
 
     def wait_for_more(self, count: int) -> None:
         wanted = len(self.acknowledged) + count
-        wait_until(lambda: len(self.acknowledged) >= wanted, 60, f"{count} more acknowledged batches")
+        wait_until(lambda: len(self.acknowledged) >= wanted, PATIENCE_SECONDS, f"{count} more acknowledged batches")
 
     def stop(self) -> None:
         self.over.set()
-        self.join(30)
+        self.join(2 * PATIENCE_SECONDS)
+        assert not self.is_alive()
 
 
 def leader(world: World) -> V2Client:
     client = world.client("a:p")
-    client.S()
+    client.S(timeout=600)
     client.snapshot([d("/", 1)])
     return client
 
@@ -143,7 +144,7 @@ def test_s148_a_database_that_is_away_means_503_and_no_acknowledgement(crashing:
     server, world = crashing
     client = leader(world)
     client.reader.Q("/", on_demand_scan="true")
-    with sqlite3.connect(server.database.name, isolation_level=None) as lock:
+    with sqlite3.connect(server.database.name, isolation_level=None, timeout=PATIENCE_SECONDS) as lock:
         lock.execute("BEGIN IMMEDIATE")
         refused = client.P("rt", [f("/x", 1)], "insert")
         beat = client.HB()
@@ -172,13 +173,13 @@ def test_s148_a_postgresql_that_is_away_means_503_and_everything_goes_on_when_it
         cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [server.database.name])
         try:
-            wait_until(lambda: stream.refused.get(503, 0) > 2, 60, "a push that is refused")
+            wait_until(lambda: stream.refused.get(503, 0) > 2, PATIENCE_SECONDS, "a push that is refused")
             away = client.reader.Q("/")
         finally:
             cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
     assert away.status_code == 503
     assert int(away.headers["Retry-After"]) > 0
-    wait_until(lambda: client.reader.Q("/").status_code == 200, 60, "the database to be used again")
+    wait_until(lambda: client.reader.Q("/").status_code == 200, PATIENCE_SECONDS, "the database to be used again")
     stream.wait_for_more(10)
     stream.stop()
     assert set(stream.refused) == {503}

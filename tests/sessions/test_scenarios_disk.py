@@ -78,7 +78,7 @@ def check(world: World, client: V2Client, acknowledged: set[str], refused: int) 
 
 def test_s151_a_file_that_may_not_grow_means_no_and_no_damage(world: World) -> None:
     client = world.client("a:p")
-    client.S()
+    client.S(timeout=600)
     client.snapshot([d("/", 1)])
     first = {str(row["path"]) for row in batch(0)}
     assert client.P("rt", batch(0), "insert", batch_id="b0").status_code == 200
@@ -113,7 +113,7 @@ def test_s151_a_full_disk_means_no_and_no_damage_and_room_is_enough_to_go_on(
         with django_db_blocker.unblock(), server_database(server):
             world = World(server)
             client = world.client("a:p")
-            client.S()
+            client.S(timeout=600)
             client.snapshot([d("/", 1)])
             ballast = small_disk / "ballast"
             room = os.statvfs(small_disk)

@@ -17,7 +17,7 @@ import pytest
 from tests.blackbox.client import V2Client, d, f
 from tests.blackbox.world import World
 
-pytestmark = [pytest.mark.blackbox, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.blackbox, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECONDS = float(os.environ.get("FUSTOR_LOAD_SECONDS", "15"))
 SESSIONS, EVENTS_PER_BATCH, READERS = 20, 20, 2
@@ -26,7 +26,7 @@ BEAT_TARGET_SECONDS = 0.2
 
 def opened(world: World, task: str) -> V2Client:
     client = world.client(task)
-    assert client.S().status_code == 200
+    assert client.S(timeout=600).status_code == 200
     return client
 
 
