@@ -42,7 +42,7 @@ class Upgrade:
 
     def __init__(self, command: tuple[str, ...], log_file: Path) -> None:
         self._command, self._log_file = command, log_file
-        self._under_way = False
+        self._under_way = self._is_too_slow = False
 
     async def run(self) -> dict[str, Any]:
         """Returns its exit code, 0, and last lines. Raises UpgradeFailed, Refused while it runs already, OSError."""
@@ -56,8 +56,7 @@ class Upgrade:
         output = self._last_lines()
         _log.info("upgrade command ended", exit_code=code, output=output)
         if code:
-            ended = f"did not end within {LONGEST_SECONDS:.0f} s and was killed" if code < 0 else f"ended with exit code {code}"
-            raise UpgradeFailed(f"the upgrade command {ended}; nothing was restarted. Its last lines:\n{output}")
+            raise UpgradeFailed(f"the upgrade command {self._ended(code)}; nothing was restarted. Its last lines:\n{output}")
         return {"exit_code": code, "output": output}
 
     async def _finished(self) -> int:
@@ -73,12 +72,18 @@ class Upgrade:
                 start_new_session=True,
                 env=environment,
             )
-        deadline = time.monotonic() + LONGEST_SECONDS
+        deadline, self._is_too_slow = time.monotonic() + LONGEST_SECONDS, False
         while process.poll() is None:
             if time.monotonic() > deadline:
+                self._is_too_slow = True
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.sleep(POLL_SECONDS)
         return process.returncode
+
+    def _ended(self, code: int) -> str:
+        if self._is_too_slow:
+            return f"did not end within {LONGEST_SECONDS:.0f} s and was killed"
+        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
     def _last_lines(self) -> str:
         with self._log_file.open("rb") as file:

@@ -78,6 +78,15 @@ async def test_one_that_fails_is_told_with_its_last_lines_and_the_agent_goes_on(
     assert process.process.returncode is None
 
 
+async def test_one_that_is_killed_by_somebody_else_is_not_called_slow(
+    recorder: RecordingServer, agent: MakeAgent, tmp_path: Path
+) -> None:
+    await agent("--upgrade-command", script(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"))
+    report = await outcome(recorder)
+    assert report["state"] == "FAILED"
+    assert "was ended by signal 15" in report["error"]
+
+
 async def test_an_agent_that_did_not_opt_in_refuses(recorder: RecordingServer, agent: MakeAgent) -> None:
     await agent()
     assert allowed(recorder) == []

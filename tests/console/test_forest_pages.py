@@ -114,6 +114,9 @@ def test_a_path_is_explained_member_by_member(forest: View, reader: Client) -> N
     assert "present in alpha; missing in beta; unknown in gamma" in text
     assert [row.split(" ")[0] for row in rows(text)] == ["alpha", "beta", "gamma"]
     assert "What decided it" in shown(reader, "inspect/?path=/d/only-alpha&scope=alpha")
+    root = shown(reader, "inspect/?path=/&scope=alpha")
+    assert "What decided it" in root
+    assert ">None<" not in root
     assert shown(reader, "inspect/?path=/nowhere")
 
 

@@ -222,7 +222,16 @@ def test_a_command_that_nobody_takes_expires(leader: Session, time: ManualClock)
     time.advance((command.deadline - now_datetime()).total_seconds())
     assert commands.end_overdue() == 1
     command.refresh_from_db()
-    assert command.state == "EXPIRED"
+    assert (command.state, command.error) == ("EXPIRED", "Not taken by the agent before its deadline.")
+
+
+def test_a_command_that_the_agent_took_and_did_not_end_expires_otherwise(leader: Session, time: ManualClock) -> None:
+    command = commands.send(leader, "reload_config", {}, actor="ada")
+    assert commands.deliver(leader)
+    time.advance((command.deadline - now_datetime()).total_seconds())
+    assert commands.end_overdue() == 1
+    command.refresh_from_db()
+    assert (command.state, command.error) == ("EXPIRED", "The agent was told, and did not report the end before the deadline.")
 
 
 def test_commands_of_an_ended_session_expire_with_it(leader: Session) -> None:

@@ -180,8 +180,12 @@ def end_overdue() -> int:
     """End the commands whose deadline passed or whose session ended; how many."""
     moment = now_datetime()
     open_commands = Command.objects.filter(finished_at__isnull=True)
-    late = open_commands.filter(deadline__lte=moment).update(
+    overdue = open_commands.filter(deadline__lte=moment)
+    late = overdue.filter(deliveries=0).update(
         state=Job.State.EXPIRED, error="Not taken by the agent before its deadline.", finished_at=moment
+    )
+    late += overdue.update(
+        state=Job.State.EXPIRED, error="The agent was told, and did not report the end before the deadline.", finished_at=moment
     )
     orphaned = open_commands.filter(session__ended_at__isnull=False).update(
         state=Job.State.EXPIRED, error="The session ended before the agent reported.", finished_at=moment
