@@ -19,7 +19,7 @@ JOBS_AT_ONCE = 3
 STOP_SECONDS = 2.0
 STEADY_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
-READY_SECONDS, READY_TURN_SECONDS = 20.0, 0.05
+READY_SECONDS, READY_TURN_SECONDS = 60.0, 0.05
 REDIS_PORT = 6379
 READY_FILE = "worker.ready"
 
@@ -94,6 +94,7 @@ class Worker:
                 self._process = await self._start()
                 self._started = time.monotonic()
                 code = await self._process.wait()
+                self._deadline = 0.0  # one that does not stay up is not waited for
                 if time.monotonic() - self._started > STEADY_SECONDS:
                     recovery.succeeded()
                 pause = recovery.failed(RuntimeError(f"exit code {code}"))

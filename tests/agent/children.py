@@ -2,6 +2,9 @@
 
 import psutil
 
+# how long one may give no sign of life: its start counts as silence too, and takes seconds on a busy machine
+HUNG_SECONDS = 10
+
 
 def command_line(process: psutil.Process) -> str:
     """Empty for one that ends in this moment."""

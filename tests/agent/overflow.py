@@ -27,11 +27,11 @@ def nothing_is_read() -> Iterator[None]:
 
 
 def overflow(directory: Path) -> None:
-    """Twice the changes that fit. Of those that are alike, one behind the other, only one counts: these alternate."""
-    name = os.fsencode(directory / "storm")
+    """Twice the changes that fit, to two files. Of those that are alike, one behind the other, only one counts: these alternate."""
+    names = [os.fsencode(directory / f"storm-{number}") for number in range(2)]
     for _ in range(inotify.limit("max_queued_events")):
-        LIBC.mkdir(name, 0o755)
-        LIBC.rmdir(name)
+        for name in names:
+            LIBC.close(LIBC.open(name, os.O_WRONLY | os.O_CREAT, 0o644))
 
 
 def make_directory(path: Path) -> None:

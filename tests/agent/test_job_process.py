@@ -18,14 +18,12 @@ from agent_runner.job_runner import SCANS_AT_ONCE, JobRunner
 from agent_runner.phases.scan import JobContext
 from agent_runner.problems import ConfigProblem
 from agent_runner.sources.fs import identity
-from tests.agent.children import is_job_process, is_over
+from tests.agent.children import HUNG_SECONDS, is_job_process, is_over
 from tests.agent.recording_server import RecordingServer
 from tests.agent.walk import grow
 from tests.blackbox.processes import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for children")
-# the start of a process counts as silence, and takes seconds on a loaded machine
-HUNG_SECONDS = 10
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import httpx
 import psutil
 
 from fustor_site.supervisor import ports, programs
-from tests.blackbox.processes import wait_until
+from tests.agent.children import command_line
+from tests.blackbox.processes import PATIENCE_SECONDS, wait_until
 
 PASSWORD = "correct-horse-battery"
 
@@ -43,14 +44,18 @@ class Installation:
             self.process = subprocess.Popen(
                 programs.management(*arguments), env=self.environment, stdout=output, stderr=output, cwd=programs.PROJECT
             )
-        wait_until(lambda: "Fustor is up: " in self.output()[seen:] or self.process.poll() is not None, 90, "the server to be up")
+        wait_until(
+            lambda: "Fustor is up: " in self.output()[seen:] or self.process.poll() is not None,
+            2 * PATIENCE_SECONDS,
+            "the server to be up",
+        )
         assert self.process.poll() is None, self.output()[seen:]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send the signal, wait at most ten seconds, return the exit code."""
+        """Send the signal, wait for the end, return the exit code."""
         assert self.process
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def output(self) -> str:
         """All that it printed."""
@@ -69,17 +74,16 @@ class Installation:
         found = []
         for process in psutil.process_iter():
             try:
-                mine = process.environ().get("FUSTOR_HOME") == str(self.home) and process.status() != psutil.STATUS_ZOMBIE
+                if process.environ().get("FUSTOR_HOME") == str(self.home) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
-            if mine:
-                found.append(" ".join(process.cmdline()))
         return found
 
     def children(self, word: str) -> list[psutil.Process]:
         """Direct children of the supervisor with this word in their command line."""
         assert self.process
-        return [child for child in psutil.Process(self.process.pid).children() if word in " ".join(child.cmdline())]
+        return [child for child in psutil.Process(self.process.pid).children() if word in command_line(child)]
 
     @property
     def query_key(self) -> str:
@@ -97,7 +101,9 @@ class Installation:
 
     def ask(self, call: str = "", /, **parameters: Any) -> httpx.Response:
         """GET below the view."""
-        return httpx.get(f"{self.view_url}{call}", params=parameters, headers={"X-API-Key": self.query_key}, timeout=20)
+        return httpx.get(
+            f"{self.view_url}{call}", params=parameters, headers={"X-API-Key": self.query_key}, timeout=PATIENCE_SECONDS
+        )
 
     def seen(self) -> dict[str, tuple[bool, int]]:
         """What the view says: path → (is a directory, size of a file). Empty while it never had a snapshot."""
@@ -137,6 +143,6 @@ def installation(base: Path) -> Iterator[Installation]:
         if made.process and made.process.poll() is None:
             made.process.send_signal(signal.SIGTERM)
             try:
-                made.process.wait(15)
+                made.process.wait(PATIENCE_SECONDS)
             finally:
                 made.process.kill()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.blackbox.processes import wait_until
+from tests.blackbox.processes import PATIENCE_SECONDS, wait_until
 from tests.e2e.installation import Installation, installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -22,7 +22,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def http(running: Installation) -> Iterator[httpx.Client]:
     key = running.manage("create_key", "--kind", "management", "--plain").splitlines()[-1]
-    with httpx.Client(base_url=f"{running.url}/api/v1/manage", headers={"X-API-Key": key}, timeout=30) as client:
+    with httpx.Client(base_url=f"{running.url}/api/v1/manage", headers={"X-API-Key": key}, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -38,9 +38,9 @@ def verdicts(http: httpx.Client, path: str, **body: Any) -> dict[str, list[tuple
         told: dict[str, Any] = http.get(f"/trials/{started['trial']}").raise_for_status().json()
         return told
 
-    wait_until(connected, 60, "the agent to connect")
+    wait_until(connected, PATIENCE_SECONDS, "the agent to connect")
 
-    wait_until(lambda: not known()["waits"], 60, "the agent to look")
+    wait_until(lambda: not known()["waits"], PATIENCE_SECONDS, "the agent to look")
     found: dict[str, list[tuple[str, str]]] = {}
     for verdict in known()["verdicts"]:
         found.setdefault(verdict["about"], []).append((verdict["level"], verdict["words"]))
@@ -48,7 +48,7 @@ def verdicts(http: httpx.Client, path: str, **body: Any) -> dict[str, list[tuple
 
 
 def test_a_real_agent_tells_whether_a_source_would_work(running: Installation, http: httpx.Client) -> None:
-    wait_until(lambda: http.get("/agents").json()["count"] == 1, 60, "the local agent")
+    wait_until(lambda: http.get("/agents").json()["count"] == 1, PATIENCE_SECONDS, "the local agent")
     agent = http.get("/agents").json()["agents"][0]["agent_id"]
     (running.watch / "inside").mkdir()
     good = verdicts(http, "/trials", kind="sources", agent=agent, fields={"uri": str(running.watch / "inside")})

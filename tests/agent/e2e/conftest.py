@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from apps.pipes.models import Pipe
 from tests.agent.walk import walked
+from tests.blackbox.processes import PATIENCE_SECONDS
 from tests.blackbox.world import World
 
 _PR_CAPBSET_DROP = 24
+# a session that is lost and opened again, and a scan of everything, on a busy machine
+EQUAL_SECONDS = 2 * PATIENCE_SECONDS
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -73,7 +77,12 @@ class RealAgent:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(8)
+        return self.ends()
+
+    def ends(self) -> int:
+        """Waits for its end. Returns the exit code."""
+        assert self.process is not None
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 class Fleet:
@@ -88,6 +97,10 @@ class Fleet:
         self.agents.append(made)
         return made
 
+    def pause(self, paused: bool) -> None:
+        """While the pipe is paused, events are refused: a scan that sends some stays under way."""
+        Pipe.objects.filter(pk=self.world.pipe.pk).update(paused=paused)
+
     def seen(self) -> dict[str, int]:
         """The view: path → size, directories -1. Empty while the view answers 503."""
         answer = self.world.reader.Q("/", recursive="true")
@@ -101,16 +114,16 @@ class Fleet:
             nodes.extend(node.get("children", []))
         return found
 
-    def until(self, condition: Callable[[], Any], seconds: float = 40.0) -> None:
-        end = time.monotonic() + seconds
+    def until(self, condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             if time.monotonic() > end:
-                raise AssertionError(f"not within {seconds} s")
+                raise AssertionError(f"not within {PATIENCE_SECONDS:g} s")
             time.sleep(0.05)
 
-    def until_equal(self, directory: Path, seconds: float = 45.0) -> None:
+    def until_equal(self, directory: Path) -> None:
         """Waits until the view equals the directory; says how they differ when it does not come to that."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + EQUAL_SECONDS
         while (view := self.seen()) != (tree := walked(directory)):
             if time.monotonic() > end:
                 missing, extra = sorted(tree.keys() - view.keys())[:20], sorted(view.keys() - tree.keys())[:20]

@@ -16,6 +16,7 @@ from tests.agent.e2e.conftest import Fleet
 from tests.agent.e2e.test_convergence import churn
 from tests.agent.overflow import overflow
 from tests.agent.walk import age, grow, walked
+from tests.blackbox.processes import PATIENCE_SECONDS
 from tests.blackbox.world import World
 
 pytestmark = pytest.mark.blackbox
@@ -81,7 +82,7 @@ def test_s065_audits_of_a_quiet_tree_change_nothing(audited: Fleet, tree: Path) 
     audited.agent(tree).start()
     audited.until_equal(tree)
     stats = audited.world.reader.ST().json()
-    audited.until(lambda: audited.world.reader.ST().json()["audit_cycle_count"] >= stats["audit_cycle_count"] + 2, 60)
+    audited.until(lambda: audited.world.reader.ST().json()["audit_cycle_count"] >= stats["audit_cycle_count"] + 2)
     audited.until_equal(tree)
     assert audited.world.reader.BS().json()["additions_count"] == 0
     assert audited.world.reader.BS().json()["deletion_count"] == 0
@@ -112,7 +113,7 @@ def test_s155_s145_the_server_is_killed_and_comes_back(audited: Fleet, tree: Pat
     server = audited.world.server
     assert server.web is not None
     children.signal_group(server.web, 9)
-    server.web.wait(10)
+    server.web.wait(PATIENCE_SECONDS)
     churn(tree, random.Random(1), 100)
     server.start_web()
     audited.until_equal(tree)
@@ -141,7 +142,7 @@ def test_s049_an_unreadable_directory_keeps_its_children(audited: Fleet, tree: P
     (tree / "d1").chmod(0)
     try:
         directory = Directory.objects.filter(tree__view=audited.world.view, path="/d1")
-        audited.until(lambda: directory.get().unscanned == "EACCES", 60)
+        audited.until(lambda: directory.get().unscanned == "EACCES")
         assert audited.seen().keys() == before.keys()
     finally:
         (tree / "d1").chmod(0o755)

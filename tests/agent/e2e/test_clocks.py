@@ -56,6 +56,11 @@ def reported_offset(agent: RealAgent) -> float | None:
     return None if found is None else float(found)
 
 
+def is_off(agent: RealAgent, seconds: int) -> bool:
+    """True when it reports so, but for what its handshake took."""
+    return abs((reported_offset(agent) or 0) - seconds) < 10
+
+
 def test_s092_one_host_two_hours_ahead_and_one_an_hour_behind(audited: Fleet, tree: Path) -> None:
     grow(tree, 100)
     age(tree, 24 * HOURS)
@@ -70,13 +75,15 @@ def test_s092_one_host_two_hours_ahead_and_one_an_hour_behind(audited: Fleet, tr
         assert steady <= audited.seen().keys()
     audited.until_equal(tree)
     cycles = audited.world.reader.ST().json()["audit_cycle_count"]
-    audited.until(lambda: audited.world.reader.ST().json()["audit_cycle_count"] >= cycles + 2, 60)
-    assert audited.seen() == walked(tree)
-    # the steady files were not touched since: who is suspect of them is so by a wrong clock
-    assert steady.isdisjoint(suspect["path"] for suspect in audited.world.reader.http.get("/suspect-list").json())
-    assert abs(audited.world.reader.ST().json()["logical_now"] - time.time()) < 5
-    audited.until(lambda: abs((reported_offset(ahead) or 0) - 2 * HOURS) < 2)
-    audited.until(lambda: abs((reported_offset(behind) or 0) + 1 * HOURS) < 2)
+    audited.until(lambda: audited.world.reader.ST().json()["audit_cycle_count"] >= cycles + 2)
+    assert steady <= audited.seen().keys()
+    audited.until_equal(tree)
+    # the steady files were not touched since: who is suspect of them for long is so by a wrong clock
+    audited.until(lambda: steady.isdisjoint(suspect["path"] for suspect in audited.world.reader.SU().json()))
+    before = time.time()
+    assert before - 5 < audited.world.reader.ST().json()["logical_now"] < time.time() + 5
+    audited.until(lambda: is_off(ahead, 2 * HOURS))
+    audited.until(lambda: is_off(behind, -1 * HOURS))
 
 
 def test_s096_the_clock_steps_ten_minutes_there_and_back_while_work_goes_on(audited: Fleet, tree: Path) -> None:
@@ -97,7 +104,7 @@ def test_s096_the_clock_steps_ten_minutes_there_and_back_while_work_goes_on(audi
     sessions = Session.objects.filter(agent_name=agent.name, pipe=audited.world.pipe)
     assert sessions.count() == 1
     step_clock(offset, -600)
-    audited.until(lambda: abs((reported_offset(agent) or 0) + 600) < 2)
+    audited.until(lambda: is_off(agent, -600))
 
 
 def test_the_servers_clock_goes_on_whatever_this_hosts_does() -> None:

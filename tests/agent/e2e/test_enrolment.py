@@ -84,7 +84,7 @@ def test_a_host_that_is_turned_down_ends_and_says_why(fleet: Fleet, newcomer: Ne
     assert request is not None
     enrolment.reject(ADMIN, request, "not one of our machines")
     assert newcomer.process is not None
-    assert newcomer.process.wait(40) == 1
+    assert newcomer.ends() == 1
     told = newcomer.log.read_text()
     assert "not one of our machines" in told
     assert "Make a new enrolment token" in told
@@ -93,6 +93,6 @@ def test_a_host_that_is_turned_down_ends_and_says_why(fleet: Fleet, newcomer: Ne
 def test_a_wrong_token_ends_it_at_once(fleet: Fleet, newcomer: Newcomer) -> None:
     newcomer.start("--token", f"fke_{uuid.uuid4().hex}{uuid.uuid4().hex}")
     assert newcomer.process is not None
-    assert newcomer.process.wait(40) == 1
+    assert newcomer.ends() == 1
     assert "Make a new enrolment token" in newcomer.log.read_text()
     assert newcomer.asked() is None

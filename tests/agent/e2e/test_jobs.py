@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from apps.sessions.models import Job
+from tests.agent.children import command_line
 from tests.agent.e2e.conftest import Fleet, RealAgent
 from tests.agent.walk import grow
 
@@ -23,14 +24,6 @@ def celery_worker(agent: RealAgent) -> psutil.Process | None:
     assert agent.process is not None
     children = psutil.Process(agent.process.pid).children()
     return next((child for child in children if "celery" in command_line(child)), None)
-
-
-def command_line(process: psutil.Process) -> str:
-    """Empty for one that ends in this moment."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def test_a_job_reaches_the_agent_by_its_own_queue(fleet: Fleet, tree: Path) -> None:
@@ -65,9 +58,11 @@ def test_a_killed_worker_costs_no_heartbeat_and_comes_back(fleet: Fleet, tree: P
 
 def test_s152_an_agent_killed_in_its_snapshot_finds_everything_when_it_is_back(fleet: Fleet, tree: Path) -> None:
     grow(tree, 400)
+    fleet.pause(True)
     agent = fleet.agent(tree).start()
     fleet.until(lambda: any(job.state in (Job.State.LEASED, Job.State.RUNNING) for job in jobs(fleet)))
     agent.stop(signal.SIGKILL)
+    fleet.pause(False)
     (tree / "d1" / "e1" / "file").unlink()
     (tree / "new").write_text("made while it was down")
     agent.start()

@@ -24,7 +24,7 @@ def test_an_ordered_upgrade_is_run_told_and_followed_by_a_new_session(fleet: Fle
     row = Agent.objects.get(slug=agent.name)
     command = agents.order_upgrade(row, ADA)
     assert agent.process is not None
-    assert agent.process.wait(40) == RESTART
+    assert agent.ends() == RESTART
     command.refresh_from_db()
     assert command.state == "DONE"
     assert str(mark) in command.result["output"]
