@@ -15,7 +15,6 @@ from tests.console.test_browser import ServerOrm, Site, open_browser, orm, site
 
 __all__ = ["orm", "server", "site"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PATIENT = 30_000
 
 
 def _prepare() -> None:
@@ -38,7 +37,6 @@ def test_a_draft_goes_out_in_waves_halts_and_is_rolled_back(chromium: Browser, s
     orm.run(_prepare)
     context = open_browser(chromium, site)
     page = context.new_page()
-    page.set_default_timeout(PATIENT)
     page.goto("/changes/draft/")
     expect(page.get_by_text("/mnt/elsewhere")).to_be_visible()
     page.get_by_text("Roll out in waves").click()
@@ -46,16 +44,16 @@ def test_a_draft_goes_out_in_waves_halts_and_is_rolled_back(chromium: Browser, s
     page.get_by_placeholder("Why (kept with the revision)").fill("new disks")
     page.get_by_role("button", name="Apply as one revision").click()
     expect(page).to_have_url(re.compile(r"/changes/\d+/rollout/$"))
-    expect(page.get_by_text("Wave 1 of 2")).to_be_visible(timeout=PATIENT)
+    expect(page.get_by_text("Wave 1 of 2")).to_be_visible()
     orm.run(_refuse)
     summary = page.locator("#rollout-summary")
-    expect(summary.get_by_text("Halted")).to_be_visible(timeout=PATIENT)
-    expect(page.locator("#rollout-agents")).to_contain_text("there is no directory /mnt/elsewhere", timeout=PATIENT)
+    expect(summary.get_by_text("Halted")).to_be_visible()
+    expect(page.locator("#rollout-agents")).to_contain_text("there is no directory /mnt/elsewhere")
     page.get_by_role("button", name="Roll back").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("The failed revision stays on record")
     dialog.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_text("Rolled back as revision")).to_be_visible(timeout=PATIENT)
+    expect(page.get_by_text("Rolled back as revision")).to_be_visible()
     wanted = orm.run(lambda: {agents.desired(agent)["config"]["sources"]["data"]["uri"] for agent in _racks()})
     assert "/mnt/elsewhere" not in wanted
     context.close()
@@ -74,7 +72,6 @@ def test_rows_are_ticked_the_order_is_confirmed_and_done(chromium: Browser, site
     orm.run(_many_sources)
     context = open_browser(chromium, site)
     page = context.new_page()
-    page.set_default_timeout(PATIENT)
     page.goto("/sources/?q=bulk-")
     page.get_by_label("Choose every row of this page").check()
     expect(page.get_by_text("3 chosen")).to_be_visible()

@@ -13,6 +13,7 @@ from apps.pipes.audit import Actor
 from apps.pipes.models import Role
 from apps.views.models import View
 from tests.blackbox.processes import RunningServer
+from tests.chromium import PATIENCE_MS
 from tests.console.conftest import Fleet, build_fleet
 from tests.console.test_browser import ServerOrm
 
@@ -62,7 +63,7 @@ def account(request: pytest.FixtureRequest, orm: ServerOrm, fleet: Fleet) -> tup
 def desk(chromium: Browser, server: RunningServer) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1280, "height": 850}, base_url=server.url)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     context.close()
 
@@ -74,7 +75,7 @@ def test_each_role_finds_its_menu_its_buttons_and_its_doors(desk: Page, account:
     desk.get_by_label("Password").fill(PASSWORD)
     desk.get_by_role("button", name="Log in").click()
     expect(desk.get_by_role("heading", name="Overview")).to_be_visible()
-    assert desk.locator("nav[aria-label=Main] a .nav-link-title").all_inner_texts() == MENUS[kind]
+    expect(desk.locator("nav[aria-label=Main] a .nav-link-title")).to_have_text(MENUS[kind])
     desk.goto(f"/pipes/{fleet.pipe.slug}/")
     orders = desk.get_by_role("button", name="Audit now")
     expect(orders).to_have_count(1 if kind in {"operator", "admin"} else 0)
