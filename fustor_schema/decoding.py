@@ -56,11 +56,22 @@ def decode_scan(body: bytes) -> Batch:
     return decode_envelope(body)
 
 
+def decode_old_scan(body: bytes) -> Batch:
+    """The batch of an agent that closes no listings; of a snapshot the rows as they came are kept too. Raises as
+    `decode_envelope` does."""
+    batch = decode_envelope(body)
+    if batch.envelope.source_type == SourceType.SNAPSHOT and not batch.refused:
+        for number, event in enumerate(_packed.decode(body).events):
+            if event.event_type in _UPSERTS and event.message_source in _SCAN_SOURCES:
+                batch.packed[number] = event.rows
+    return batch
+
+
 def _with_listings(scan: Envelope) -> Batch:
     batch = Batch(scan, [])
     for number, event in enumerate(scan.events):
         packed: Any = event.rows
-        listing = _listing(number, event, packed)
+        listing = _listing(event, packed)
         if listing is None:
             event.rows = _row_list.decode(_array(packed))
         else:
@@ -69,7 +80,7 @@ def _with_listings(scan: Envelope) -> Batch:
     return batch
 
 
-def _listing(number: int, event: Event, rows: Sequence[msgspec.Raw]) -> Listing | None:
+def _listing(event: Event, rows: Sequence[msgspec.Raw]) -> Listing | None:
     """The listing that an event is, when it is a whole one."""
     if len(rows) < 2 or _CLOSE_MARK not in bytes(rows[-1]):
         return None
@@ -78,7 +89,7 @@ def _listing(number: int, event: Event, rows: Sequence[msgspec.Raw]) -> Listing 
     close = _one_row.decode(rows[-1])
     if close.kind != DIR_CLOSE or not close.ok or close.count != len(rows) - 1 or not _is_key(close):
         return None
-    return Listing(number, close.path or "", _digest(rows[:-1]), close, list(rows))
+    return Listing(close.path or "", digest_of(rows[:-1], close.names_hash or ""), close, list(rows))
 
 
 def _is_key(row: FsRow) -> bool:
@@ -89,8 +100,14 @@ def _is_key(row: FsRow) -> bool:
         return False
 
 
-def _digest(rows: Sequence[msgspec.Raw]) -> int:
-    return int.from_bytes(blake2b(b",".join(rows), digest_size=_DIGEST_BYTES).digest(), "big", signed=True) or 1
+def digest_of(rows: Sequence[msgspec.Raw], proof: str = "") -> int:
+    """A signed 64-bit number, never 0, that rows of the same bytes share, and nothing else that is likely to be met.
+
+    `proof`: the `names_hash` that came with them.
+    """
+    digest = blake2b(b",".join(rows), digest_size=_DIGEST_BYTES)
+    digest.update(proof.encode())
+    return int.from_bytes(digest.digest(), "big", signed=True) or 1
 
 
 def _array(rows: Sequence[msgspec.Raw]) -> bytes:

@@ -101,11 +101,10 @@ class Reject(msgspec.Struct, frozen=True):
 class Listing(msgspec.Struct, frozen=True):
     """The whole listing of one directory, told by one event of a scan, while its rows are still JSON.
 
-    `number`: of the event. `digest`: of the bytes of the rows, a signed 64-bit number that is never 0: listings with one digest say
-    the same. `path`: the key of the directory. `close`: its `dir_close`, which says that the listing is whole.
+    `digest`: of the bytes of the rows, a signed 64-bit number that is never 0: listings with one digest say the same. `path`: the
+    key of the directory. `close`: its `dir_close`, which says that the listing is whole.
     """
 
-    number: int
     path: str
     digest: int
     close: FsRow
@@ -115,8 +114,9 @@ class Listing(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct):
     """A decoded envelope. `refused` holds rows whose JSON types were wrong; those rows are None in `envelope.events[i].rows`
     positions listed there (kept as empty FsRow so that row numbers stay what the client sent). `listings`, by event number: whole
-    listings; their events have no rows until `decoding.unpack` reads them."""
+    listings; their events have no rows until `decoding.unpack` reads them. `packed`, by event number: the rows as they came."""
 
     envelope: Envelope
     refused: list[Reject]
     listings: dict[int, Listing] = {}
+    packed: dict[int, list[msgspec.Raw]] = {}

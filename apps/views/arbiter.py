@@ -1,7 +1,7 @@
 """Runs the claims of one batch, in order, over a working set, and writes what came of it. Called by `apply`."""
 
 from apps.views import clock as view_clock
-from apps.views import moves, removals, upserts
+from apps.views import moves, removals, repeats, upserts
 from apps.views.claims import Said
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -18,21 +18,36 @@ def decide(context: Context, checked: Intake, closings: Closings) -> int:
         op, said, directory, entries, number = claim
         context.last_said, context.last_claim = said, claim
         if op is Op.FILE:
-            upserts.put_files(context, said, directory, entries, number)
+            _put_files(context, checked, claim)
         elif op is Op.DIRECTORY:
             upserts.put_directory(context, said, directory, entries[0], number)
         elif op is Op.DELETE:
             removals.delete(context, said, directory, entries[0][0])
-        elif op is Op.CLOSE:
-            name, row, _ = entries[0]
-            closings.close(said, paths.join(directory, name) if name else paths.ROOT, row, checked.listings.get(number))
-        elif op is Op.REPEAT:
-            closings.repeat(said, checked.listings[number])
+        elif op in (Op.CLOSE, Op.REPEAT):
+            _close(closings, checked, claim)
         elif op is Op.GAP:
             _note_gap(context, said, *checked.gaps[number])
         elif moves.move(context, said, checked.moves[number]) and _touches(checked.claims[position + 1 :], checked, number):
             return position + 1
     return len(checked.claims)
+
+
+def _put_files(context: Context, checked: Intake, claim: Claim) -> None:
+    _, said, directory, entries, number = claim
+    upserts.put_files(context, said, directory, entries, number)
+    run, folder = checked.runs.get((number, entries[0][2])), context.working.folders.get(directory)
+    # a native agent's listing is remembered when its `dir_close` adds up
+    if run is not None and run.close is None and folder is not None:
+        repeats.remember(folder, run)
+
+
+def _close(closings: Closings, checked: Intake, claim: Claim) -> None:
+    op, said, directory, entries, number = claim
+    if op is Op.REPEAT:
+        closings.repeat(said, checked.repeated[directory])
+        return
+    name, row, _ = entries[0]
+    closings.close(said, paths.join(directory, name) if name else paths.ROOT, row, checked.runs.get((number, 0)))
 
 
 def _touches(rest: list[Claim], checked: Intake, number: int) -> bool:

@@ -3,16 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from apps.views import removals
+from apps.views import removals, repeats
 from apps.views.claims import Origin, Said
 from apps.views.context import Context
+from apps.views.repeats import Run
 from apps.views.store import listings, nodes
 from apps.views.upserts import confirm
 from apps.views.working import Folder
 from fustor_schema import paths
 from fustor_schema.listing import names_hash
 from fustor_schema.sources import MessageSource
-from fustor_schema.wire import FsRow, Listing
+from fustor_schema.wire import FsRow
 
 
 class Closings:
@@ -23,9 +24,9 @@ class Closings:
         self.proven: dict[Folder, tuple[set[str], int]] = {}
         self._said: Said | None = None
 
-    def close(self, said: Said, path: str, row: FsRow, listing: Listing | None = None) -> None:
-        """A listing ended. A failed one deletes nothing and says why; one whose names do not add up is no proof. `listing`: the
-        event, when that is the whole of it."""
+    def close(self, said: Said, path: str, row: FsRow, run: Run | None = None) -> None:
+        """A listing ended. A failed one deletes nothing and says why; one whose names do not add up is no proof. `run`: the
+        event, when that is the whole listing."""
         context, audit = self._context, self._context.audit
         folder = context.working.folders.get(path)
         context.outcome.applied += 1
@@ -45,20 +46,21 @@ class Closings:
         started = self._note_listed(folder, said, row)
         self.proven[folder] = (names, started)
         self._said = said
-        if listing is not None and folder.told == (listing.number, row.count) and folder.holds_just(row.count):
-            folder.listing_digest = listing.digest
+        if run is not None and run.close is not None:
+            repeats.remember(folder, run)
 
-    def repeat(self, said: Said, listing: Listing) -> None:
-        """A listing that tells just what is stored: nothing in it is new, nothing is absent."""
-        context, folder = self._context, self._context.working.folders.get(listing.path)
-        if folder is None or folder.listing_digest != listing.digest:
+    def repeat(self, said: Said, run: Run) -> None:
+        """Rows that tell just what is stored: nothing in them is new, nothing is absent."""
+        context, folder = self._context, self._context.working.folders.get(run.directory)
+        if folder is None or folder.listing_digest != run.digest:
             # something else in this batch says otherwise; a scan will tell
-            context.outcome.ignored += len(listing.rows)
-            context.recheck(listing.path, "a scan lists what it changed itself", recursive=True)
+            context.outcome.ignored += run.rows
+            context.recheck(run.directory, "a scan lists what it changed itself", recursive=True)
             return
-        context.outcome.applied += len(listing.rows)
+        context.outcome.applied += run.rows
         confirm(folder, said)
-        self._note_listed(folder, said, listing.close)
+        if run.close is not None:
+            self._note_listed(folder, said, run.close)
 
     def _note_listed(self, folder: Folder, said: Said, row: FsRow) -> int:
         """A directory was listed as a whole; when that began, in server ms."""

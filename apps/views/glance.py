@@ -4,7 +4,7 @@ Called by `intake`, which looks at every row of its own where one is not plainly
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import compress, count
+from itertools import compress, count, pairwise
 from operator import ne
 from typing import NamedTuple
 
@@ -33,8 +33,9 @@ class Glance(NamedTuple):
     tells_little: bool
 
 
-def look(rows: Sequence[FsRow]) -> Glance | None:
-    """The rows as runs, or None when one of them may be wrong, names the root, or needs its path normalised (R32, R34)."""
+def look(rows: Sequence[FsRow], first: int = 0) -> Glance | None:
+    """The rows as runs, or None when one of them may be wrong, names the root, or needs its path normalised (R32, R34). `first`:
+    the number of the first row in its event."""
     texts = [row.path for row in rows if row.path is not None and row.path_b64 is None]
     sizes, kinds = [row.size for row in rows], [row.kind for row in rows]
     times = [row.modified_time for row in rows], [row.created_time for row in rows]
@@ -47,7 +48,7 @@ def look(rows: Sequence[FsRow]) -> Glance | None:
     ):
         return None
     directories = _directories(kinds, [row.is_directory for row in rows])
-    runs = _runs(texts, rows, directories) if directories is not None else None
+    runs = _runs(texts, rows, directories, first) if directories is not None else None
     if runs is None:
         return None
     told = (kinds, modes, *numbers)
@@ -73,25 +74,22 @@ def _directories(kinds: Sequence[str | None], flags: Sequence[bool]) -> Sequence
     return [kind == Kind.DIRECTORY for kind in kinds] if given <= _KINDS else None
 
 
-def _runs(texts: Sequence[str], rows: Sequence[FsRow], directories: Sequence[bool]) -> list[Run] | None:
+def _runs(texts: Sequence[str], rows: Sequence[FsRow], directories: Sequence[bool], first: int) -> list[Run] | None:
     heads, _, names = zip(*[text.rpartition("/") for text in texts], strict=True)
     if not _are_normal(set(heads), names, texts):
         return None
-    entries = list(zip(names, rows, count(), strict=False))
-    cuts = _cuts(heads, directories)
-    return [
-        (directories[start], heads[start] or paths.ROOT, entries[start:end])
-        for start, end in zip(cuts, [*cuts[1:], len(rows)], strict=True)
-    ]
+    entries = list(zip(names, rows, count(first), strict=False))
+    begins = cuts(heads, directories)
+    return [(directories[start], heads[start] or paths.ROOT, entries[start:end]) for start, end in pairwise([*begins, len(rows)])]
 
 
-def _cuts(heads: Sequence[str], directories: Sequence[bool]) -> Sequence[int]:
+def cuts(heads: Sequence[str], directories: Sequence[bool]) -> Sequence[int]:
     """The row numbers at which a run begins."""
-    cuts: Iterable[int] = compress(count(1), map(ne, heads, heads[1:]))
+    begins: Iterable[int] = compress(count(1), map(ne, heads, heads[1:]))
     if True in directories:
         single = list(compress(count(), directories))
-        cuts = sorted({*cuts, *single, *(number + 1 for number in single if number + 1 < len(heads))} - {0})
-    return [0, *cuts]
+        begins = sorted({*begins, *single, *(number + 1 for number in single if number + 1 < len(heads))} - {0})
+    return [0, *begins]
 
 
 def _are_normal(heads: set[str], names: Sequence[str], texts: Sequence[str]) -> bool:

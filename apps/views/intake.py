@@ -3,7 +3,7 @@
 Called by `apply`. Nothing here reads the database; what a row's path and numbers may be is decided here and only here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,9 +11,10 @@ from typing import NamedTuple
 from apps.runtime.problems import Invalid
 from apps.views import glance
 from apps.views.claims import Origin, Said
+from apps.views.repeats import Repeats, Run
 from fustor_schema import paths
 from fustor_schema.sources import EventType, Kind, MessageSource, SourceType
-from fustor_schema.wire import DIR_CLOSE, Batch, Event, FsRow, Listing, Reject
+from fustor_schema.wire import DIR_CLOSE, Batch, Event, FsRow, Reject
 
 SCHEMA = "fs"
 _MAX_INTEGER = glance.MAX_INTEGER
@@ -67,9 +68,10 @@ class Movement(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """A checked batch. `moves`, `gaps` and `listings`: by event number; a gap is (scope, reason).
+    """A checked batch. `moves` and `gaps`: by event number; a gap is (scope, reason).
 
-    `telling`: the same for all rows of the batch, as far as it is known.
+    `telling`: the same for all rows of the batch, as far as it is known. `repeated`: what `repeat` claims stand for, by directory.
+    `runs`: other rows of one directory that may be known next time, by event number and first row.
     """
 
     claims: list[Claim]
@@ -78,7 +80,8 @@ class Intake(NamedTuple):
     moves: dict[int, Movement]
     gaps: dict[int, tuple[str, str]]
     telling: Telling = Telling.MIXED
-    listings: Mapping[int, Listing] = MappingProxyType({})
+    repeated: Mapping[str, Run] = MappingProxyType({})
+    runs: Mapping[tuple[int, int], Run] = MappingProxyType({})
 
 
 class BadField(ValueError):
@@ -89,20 +92,22 @@ class BadField(ValueError):
         self.field, self.reason = field, reason
 
 
-def read(batch: Batch, origin: Origin, received_ms: int, repeats: Collection[int] = ()) -> Intake:
-    """The claims of a batch; `repeats`: numbers of events that are listings of what is stored. Raises Invalid when an event has no
-    schema: then the envelope is not valid (R33)."""
+def read(batch: Batch, origin: Origin, received_ms: int, repeats: Repeats | None = None) -> Intake:
+    """The claims of a batch. Raises Invalid when an event has no schema: then the envelope is not valid (R33)."""
+    repeats = repeats or Repeats()
     reader = _Reader(batch, origin, received_ms, repeats)
     for number, event in enumerate(batch.envelope.events):
         reader.read_event(event, number)
-    return Intake(reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling, batch.listings)
+    read = (reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling)
+    return Intake(*read, reader.repeated, repeats.others)
 
 
 class _Reader:
     """Reads the events of one batch, one after the other."""
 
-    def __init__(self, batch: Batch, origin: Origin, received_ms: int, repeats: Collection[int]) -> None:
-        self._repeats = {number: batch.listings[number] for number in repeats}
+    def __init__(self, batch: Batch, origin: Origin, received_ms: int, repeats: Repeats) -> None:
+        self._known = repeats.known
+        self.repeated: dict[str, Run] = {}
         self.claims: list[Claim] = []
         self.rejects = list(batch.refused)
         self.rows = 0
@@ -123,8 +128,7 @@ class _Reader:
 
     def read_event(self, event: Event, number: int) -> None:
         """One event: its claims, or its rejects. Raises Invalid."""
-        repeated = self._repeats.get(number)
-        self.rows += len(event.rows if repeated is None else repeated.rows)
+        self.rows += len(event.rows) or sum(run.rows for run in self._known.get(number, {}).values())
         try:
             self._read(event, number, self._said_of(event, number))
         except BadField as bad:
@@ -132,8 +136,8 @@ class _Reader:
 
     def _read(self, event: Event, number: int, said: Said) -> None:
         kind = event.event_type
-        if number in self._repeats:
-            self.claims.append((Op.REPEAT, said, self._repeats[number].path, [], number))
+        if number in self._known:
+            self._read_around(self._known[number], event.rows, number, said)
         elif kind == EventType.UPDATE or kind == EventType.INSERT:
             self._read_upserts(event.rows, number, said)
         elif kind == EventType.DELETE:
@@ -170,21 +174,31 @@ class _Reader:
         self.claims.append((Op.MOVE, said, "", [], number))
         self._read_upserts(event.rows, number, said)
 
-    def _read_upserts(self, rows: list[FsRow], number: int, said: Said) -> None:
+    def _read_around(self, known: Mapping[int, Run], rows: list[FsRow], number: int, said: Said) -> None:
+        """An event of which some rows need no reading."""
+        at = 0
+        for start, run in sorted(known.items()):
+            self._read_upserts(rows[at:start], number, said, first=at)
+            self.claims.append((Op.REPEAT, said, run.directory, [], number))
+            self.repeated[run.directory] = run
+            at = start + run.rows
+        self._read_upserts(rows[at:], number, said, first=at)
+
+    def _read_upserts(self, rows: list[FsRow], number: int, said: Said, *, first: int = 0) -> None:
         closes = bool(rows) and rows[-1].kind == DIR_CLOSE
         listed = rows[:-1] if closes else rows
-        seen = glance.look(listed) if len(listed) >= glance.WORTH_A_GLANCE and not self._refused else None
+        seen = glance.look(listed, first) if len(listed) >= glance.WORTH_A_GLANCE and not self._refused else None
         if seen is None:
             if not said.realtime:
                 self._tellings.update(_telling_of(row) for row in listed if _is_file(row))
-            self._read_one_by_one(rows, number, said)
+            self._read_one_by_one(rows, number, said, first=first)
             return
         self._tellings.add(Telling.ALL if seen.tells_all else Telling.LITTLE if seen.tells_little else Telling.MIXED)
         self.claims.extend(
             [(Op.DIRECTORY if is_directory else Op.FILE, said, head, entries, number) for is_directory, head, entries in seen.runs]
         )
         if closes:
-            self._read_one_by_one(rows[-1:], number, said, first=len(listed))
+            self._read_one_by_one(rows[-1:], number, said, first=first + len(listed))
 
     def _read_one_by_one(self, rows: list[FsRow], number: int, said: Said, *, first: int = 0) -> None:
         claims, refused = self.claims, self._refused

@@ -123,8 +123,8 @@ class Folder:
         """Whether these names are a good part of the stored files: one range of the table instead of a look-up for each."""
         return 0 < self.total_files <= len(wanted) * _WORTH_READING_WHOLE
 
-    def holds_just(self, files: int) -> bool:
-        """Whether there are so many files in it, and no directories."""
+    def holds(self, *, files: int) -> bool:
+        """Whether so many files stand right in it, and no directories."""
         return self.total_files + self.delta_files == files and self.total_directories + self.delta_directories == 0
 
     def mark_written(self, name: str) -> None:

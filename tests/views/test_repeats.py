@@ -14,7 +14,7 @@ from apps.views import audits, repeats, services
 from apps.views.apply import apply_batch
 from apps.views.claims import Origin
 from apps.views.models import Audit, BlindSpot, Directory, File, Recheck, Suspect, Tombstone, Tree, View
-from fustor_schema.decoding import decode_envelope, decode_scan
+from fustor_schema.decoding import decode_envelope, decode_old_scan, decode_scan
 from fustor_schema.wire import Envelope, Event, FsRow
 from tests.views.conftest import Bench, d, f
 from tests.views.test_fuzz import examples
@@ -34,7 +34,7 @@ def known(bench: Bench, *rows: FsRow, **fields: Any) -> set[int]:
     """The events of a scan of one event that are known by their digest."""
     event = Event("update", list(rows), "snapshot", "fs", "files", observed_at=bench.now_ms)
     sent = Envelope([msgspec.structs.replace(event, **fields)], "snapshot")
-    return repeats.find(bench.tree.pk, decode_scan(msgspec.json.encode(sent)))
+    return set(repeats.find(bench.tree.pk, decode_scan(msgspec.json.encode(sent))).known)
 
 
 def told(bench: Bench) -> Origin:
@@ -137,6 +137,24 @@ def test_a_repeated_listing_counts_in_the_manifest_of_its_audit(bench: Bench) ->
     assert bench.names() == {"/d", "/d/a", "/d/b"}
 
 
+@pytest.mark.parametrize("rows", [[f("/d/a"), f("/d/b")], [d("/e"), f("/e/x"), f("/d/a"), f("/d/b"), f("/e/y")]])
+def test_of_an_old_client_the_files_of_a_directory_are_known_where_they_follow_each_other(bench: Bench, rows: list[FsRow]) -> None:
+    agent = bench.session()
+    for _ in range(2):
+        event = Event("update", rows, "snapshot", "fs", "files", index=bench.now_ms)
+        batch = decode_old_scan(msgspec.json.encode(Envelope([event], "snapshot")))
+        found = repeats.find(bench.tree.pk, batch)
+        outcome = apply_batch(bench.tree.pk, agent, batch, bench.now_ms)
+        assert (outcome.rows, outcome.applied, outcome.rejected) == (len(rows), len(rows), [])
+    assert [run.directory for runs in found.known.values() for run in runs.values()] == ["/d"]
+    assert bench.names() >= {"/d/a", "/d/b"}
+
+
+def test_of_an_old_clients_audit_every_row_is_read(bench: Bench) -> None:
+    event = Event("update", [f("/d/a")], "audit", "fs", "files", index=bench.now_ms)
+    assert decode_old_scan(msgspec.json.encode(Envelope([event], "audit"))).packed == {}
+
+
 STATES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VARIANTS), min_size=1)
 PATHS = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(NAMES)).map("/".join)
 STEPS = st.lists(
@@ -154,14 +172,15 @@ STEPS = st.lists(
 
 
 class Twins:
-    """Two trees that hear the same; one reads every listing, the other knows listings by their digest."""
+    """Two trees that hear the same; one reads every row, the other knows by their digest what it heard before."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: int) -> None:
         self.trees: list[Tree] = []
         for slug in ("plain", "digest"):
             View.objects.filter(slug=slug).delete()
             self.trees.append(services.ensure_tree(View.objects.create(slug=slug, brake_rows=10_000)))
-        self.agent = Origin(session=1, protocol=3)
+        self.agent = Origin(session=1, protocol=protocol)
+        self.decode = decode_scan if self.agent.is_native else decode_old_scan
         self.heard: list[list[FsRow]] = []
         self.audits = 0
         self.hits = 0
@@ -175,7 +194,7 @@ class Twins:
         word, where, what, source = step
         if word == "list":
             rows = [f(f"{where}/{name}", mtime, size) for name, (size, mtime) in what.items()]
-            self.heard.append([*rows, close(where, *what)])
+            self.heard.append([*rows, close(where, *what)] if self.agent.is_native else rows)
             self._scan(self.heard[-1], source)
         elif word == "again":
             self._scan(self.heard[-min(where, len(self.heard))] if self.heard else [], source)
@@ -185,7 +204,7 @@ class Twins:
             self._send("message", self._event("update", [f(where, what[1], what[0])]))
         elif word == "delete":
             self._send("message", self._event("delete", [FsRow(path=where)]))
-        else:
+        elif self.agent.is_native:
             self._send("message", replace_ends(self._event("move", [f(what)]), where, what))
 
     def _scan(self, rows: list[FsRow], source: str) -> None:
@@ -205,8 +224,8 @@ class Twins:
 
     def _send(self, kind: str, *events: Event, **fields: Any) -> None:
         body = msgspec.json.encode(Envelope(list(events), kind, **fields))
-        plain, digest = decode_envelope(body), decode_scan(body)
-        self.hits += len(repeats.find(self.trees[1].pk, digest))
+        plain, digest = decode_envelope(body), self.decode(body)
+        self.hits += len(repeats.find(self.trees[1].pk, digest).known)
         outcomes = [
             apply_batch(tree.pk, self.agent, batch, clock.now_ms()) for tree, batch in zip(self.trees, (plain, digest), strict=True)
         ]
@@ -235,11 +254,11 @@ def everything(tree: Tree) -> list[Any]:
 @pytest.mark.fuzz
 @pytest.mark.django_db
 @settings(max_examples=4 * examples(), deadline=None, suppress_health_check=list(HealthCheck))
-@given(STEPS)
-def test_what_is_stored_is_the_same_as_if_every_row_were_read(steps: list[tuple[Any, ...]]) -> None:
+@given(STEPS, st.sampled_from([2, 3]))
+def test_what_is_stored_is_the_same_as_if_every_row_were_read(steps: list[tuple[Any, ...]], protocol: int) -> None:
     with clock.use(ManualClock()) as manual:
         assert isinstance(manual, ManualClock)
-        twins = Twins()
+        twins = Twins(protocol)
         try:
             for step in steps:
                 manual.advance(1)

@@ -24,7 +24,7 @@ from apps.sessions.services import agent_phases, config_reports, ledger, livenes
 from apps.sessions.services.ledger import Entry, Sender, Target
 from apps.sessions.services.origins import origin_of
 from apps.views import apply, audits, capacity
-from fustor_schema.decoding import decode_envelope, decode_scan
+from fustor_schema.decoding import decode_old_scan, decode_scan
 from fustor_schema.sources import PROTOCOL_V3, SourceType
 from fustor_schema.wire import Batch, Envelope, Malformed
 
@@ -93,7 +93,7 @@ def _spoil_audits(number: int, refusal: Problem) -> None:
 
 def _read(principal: KeyPrincipal, sender: Sender, body: bytes, received_ms: int) -> Answer:
     # only agents of protocol 3 close their listings
-    decode = decode_scan if sender.protocol >= PROTOCOL_V3 else decode_envelope
+    decode = decode_scan if sender.protocol >= PROTOCOL_V3 else decode_old_scan
     try:
         return _received(principal, sender, decode(body), body, received_ms)
     except Malformed as error:
