@@ -15,7 +15,7 @@ from apps.pipes.keys import create_key
 from apps.pipes.models import Agent, KeyKind, Pipe, Receiver
 from apps.views.models import View
 from fustor_site.api import api
-from tests.blackbox.processes import RunningServer
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer
 from tests.blackbox.world import server_database
 
 pytestmark = [pytest.mark.blackbox, pytest.mark.slow]
@@ -58,7 +58,7 @@ def _keys() -> dict[str, str]:
 def test_no_request_makes_the_server_fail(case: schemathesis.Case, target: tuple[str, dict[str, str]]) -> None:
     url, keys = target
     secret = next(key for prefix, key in keys.items() if case.path.startswith(prefix))
-    answer = case.call(base_url=url, headers={"X-API-Key": secret}, timeout=30)
+    answer = case.call(base_url=url, headers={"X-API-Key": secret}, timeout=PATIENCE_SECONDS)
     case.validate_response(answer, checks=[not_a_server_error], excluded_checks=[])
     # without a type it is the HTTP server that answers: the request was no HTTP
     if answer.status_code >= 400 and "content-type" in answer.headers:

@@ -1,8 +1,10 @@
 """Second factors: codes of an app, recovery codes, what the login asks, and what an admin must have."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from axes.models import AccessAttempt
@@ -19,6 +21,13 @@ from apps.runtime import clock
 ROOT = Actor("root")
 PASSWORD = "correct-horse-battery"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+@pytest.fixture(autouse=True)
+def one_moment() -> Iterator[None]:
+    """Codes are of half minutes: none ends while a test runs."""
+    with time_machine.travel(time.time(), tick=False):
+        yield
 
 
 def code_of(secret: str, steps: int = 0) -> str:

@@ -10,7 +10,7 @@ from apps.pipes.config import service
 from apps.pipes.config.document import Document, ViewDoc
 from apps.pipes.keys import create_key
 from apps.pipes.models import ApiKey
-from tests.blackbox.processes import RunningServer
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer
 from tests.blackbox.world import World
 
 pytestmark = pytest.mark.blackbox
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.blackbox
 @pytest.fixture
 def admin(server: RunningServer, world: World) -> Iterator[httpx.Client]:
     _, secret = create_key("management", scopes=["admin"])
-    with httpx.Client(base_url=f"{server.url}/api/v1/manage", headers={"X-API-Key": secret}, timeout=30) as client:
+    with httpx.Client(base_url=f"{server.url}/api/v1/manage", headers={"X-API-Key": secret}, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -78,7 +78,7 @@ def test_a_key_is_issued_rotated_and_revoked(admin: httpx.Client, world: World) 
     secret, ref = made.json()["secret"], made.json()["ref"]
     assert secret not in admin.get(f"/keys/{ref}").text
     stats = f"{admin.base_url.copy_with(path='/api/v1/views')}/{world.view.slug}/stats"
-    assert httpx.get(stats, headers={"X-API-Key": secret}).status_code in {200, 503}
+    assert httpx.get(stats, headers={"X-API-Key": secret}, timeout=PATIENCE_SECONDS).status_code in {200, 503}
     rotated = admin.post(f"/keys/{ref}/rotate", json={"overlap_seconds": 0}).json()
     assert admin.delete(f"/keys/{rotated['ref']}").status_code == 204
     assert ApiKey.objects.get(ref=rotated["ref"]).revoked_because == "revoked"
@@ -86,7 +86,8 @@ def test_a_key_is_issued_rotated_and_revoked(admin: httpx.Client, world: World) 
 
 def test_nobody_gives_away_what_they_do_not_hold(server: RunningServer, world: World) -> None:
     _, secret = create_key("management", scopes=["keys"])
-    with httpx.Client(base_url=f"{server.url}/api/v1/manage", headers={"X-API-Key": secret}) as keeper:
+    url, headers = f"{server.url}/api/v1/manage", {"X-API-Key": secret}
+    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as keeper:
         assert keeper.post("/keys", json={"kind": "management", "scopes": ["admin"]}).status_code == 403
         assert keeper.post("/keys", json={"kind": "management", "scopes": ["keys"]}).status_code == 201
 
@@ -102,7 +103,8 @@ def test_s020_adding_a_view_leaves_the_sessions_of_other_pipes_alone(admin: http
 
 def test_a_host_enrols_fetches_its_configuration_and_reports(admin: httpx.Client, world: World, name: str) -> None:
     token = admin.post("/enrolment/tokens", json={"pipe": world.pipe.slug}).json()["secret"]
-    agents = httpx.Client(base_url=admin.base_url.copy_with(path="/api/v1/pipe/agents"), headers={"X-API-Key": token})
+    url = admin.base_url.copy_with(path="/api/v1/pipe/agents")
+    agents = httpx.Client(base_url=url, headers={"X-API-Key": token}, timeout=PATIENCE_SECONDS)
     claim = uuid.uuid4().hex
     asked = agents.post("/enrol", json={"agent_id": name, "fingerprint": "f" * 32, "claim": claim, "hostname": "h"}).json()
     assert asked["state"] == "pending"

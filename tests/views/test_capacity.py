@@ -64,7 +64,9 @@ def is_waited_for() -> bool:
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        # the table is of the whole cluster, where other tests wait for locks of theirs
+        here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        cursor.execute(f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = {here}")
         return bool(cursor.fetchone()[0])
 
 
