@@ -20,7 +20,7 @@ from fustor_schema import paths
 DIRECTORIES_PER_STEP = 50
 NAMES_PER_STEP = 1_000
 BATCHES_PER_STEP = 50
-# between two steps others write: SQLite has no queue, a writer that waits looks again after 1, 2, 5, 10, 15, 20, 25 … ms
+# SQLite: between two steps others write. It has no queue: a writer that waits looks again after 1, 2, 5, 10, 15, 20, 25 … ms
 PAUSE_SECONDS = 0.025
 # an index with so many more names than the tree is begun anew
 GARBAGE_FLOOR = 100_000
@@ -43,7 +43,8 @@ def index_names(budget_seconds: float) -> int:
             if step is None:
                 break
             added += step
-            time.sleep(PAUSE_SECONDS)
+            if sql.is_sqlite():
+                time.sleep(PAUSE_SECONDS)
     return added
 
 
