@@ -9,9 +9,10 @@ from django.db.models import F, Max, QuerySet
 from django.db.models.expressions import CombinedExpression
 
 from apps.views.context import BLIND_MARKS, COUNTED
+from apps.views.folder import FLAGS, Folder
 from apps.views.models import BlindSpot, ChangeBatch, Directory, File, Tree
 from apps.views.store import memory
-from apps.views.working import FLAGS, Folder, WorkingSet
+from apps.views.working import WorkingSet
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from apps.views import removals, repeats
 from apps.views.claims import Origin, Said
 from apps.views.context import Context
+from apps.views.folder import Folder
 from apps.views.repeats import Run
 from apps.views.store import listings, nodes
 from apps.views.upserts import confirm
-from apps.views.working import Folder
 from fustor_schema import paths
 from fustor_schema.listing import names_hash
 from fustor_schema.sources import MessageSource

@@ -5,13 +5,14 @@ Made by `arbiter` and `audits`; `upserts`, `removals`, `moves` and `closings` de
 
 from apps.views import clock as view_clock
 from apps.views.claims import Origin, Said
+from apps.views.folder import FLAGS, OBSERVED, SESSION, FileRow, Folder
 from apps.views.graves import Graves
 from apps.views.intake import Claim
 from apps.views.models import Audit, BlindSpot, Flag, NodeKind, Tree
 from apps.views.outcome import Outcome, Remains
 from apps.views.rules import Decision, Known
 from apps.views.store import nodes, trees
-from apps.views.working import FLAGS, OBSERVED, SESSION, FileRow, Folder, WorkingSet
+from apps.views.working import WorkingSet
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import Reject

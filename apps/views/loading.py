@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from apps.views import recognition
+from apps.views.folder import Folder
 from apps.views.intake import Intake, Op
-from apps.views.working import Folder, WorkingSet
+from apps.views.working import WorkingSet
 from fustor_schema import paths
 
 

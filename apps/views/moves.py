@@ -3,11 +3,11 @@
 from apps.views import rules, survivors
 from apps.views.claims import Said
 from apps.views.context import BLIND_MARKS, DOUBT, PARTIAL, REALTIME, Context, known_file
+from apps.views.folder import FLAGS, MTIME, NAME, SIZE, UID, Folder
 from apps.views.intake import Movement
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Rule
 from apps.views.store import memory
-from apps.views.working import FLAGS, MTIME, NAME, SIZE, UID, Folder
 from fustor_schema import paths
 
 

@@ -9,7 +9,7 @@ from fustor_schema.wire import Reject
 
 if TYPE_CHECKING:
     from apps.views.capacity import Bound
-    from apps.views.working import Folder
+    from apps.views.folder import Folder
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from apps.views.context import KIND_NUMBER
+from apps.views.folder import SAME, Folder
 from apps.views.intake import Entry, Intake, Op, Telling
 from apps.views.store import nodes
-from apps.views.working import SAME, Folder, WorkingSet
+from apps.views.working import WorkingSet
 from fustor_schema.sources import MessageSource
 
 _WHOLE_SCANS = {MessageSource.SNAPSHOT, MessageSource.AUDIT}

@@ -3,9 +3,9 @@
 from apps.views import rules
 from apps.views.claims import Said
 from apps.views.context import DOUBT, Context, known_file
+from apps.views.folder import FLAGS, SIZE, UID, FileRow, Folder
 from apps.views.models import BlindSpot
 from apps.views.rules import Decision, Rule
-from apps.views.working import FLAGS, SIZE, UID, FileRow, Folder
 from fustor_schema import paths
 
 _CONFIRMED_SINCE = Decision(False, Rule.WINDOW, "confirmed after the listing that lacks it began", recheck=True)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from apps.views import glance
+from apps.views.folder import Folder
 from apps.views.store import nodes
-from apps.views.working import Folder
 from fustor_schema.decoding import digest_of, unpack
 from fustor_schema.wire import Batch, FsRow
 

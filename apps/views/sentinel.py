@@ -13,13 +13,13 @@ from apps.views import arbiter, removals, roots
 from apps.views.claims import Origin, Said
 from apps.views.closings import Closings
 from apps.views.context import Context
+from apps.views.folder import MTIME, SIZE, Folder
 from apps.views.intake import Claim, Intake, Op
 from apps.views.loading import load
 from apps.views.models import Suspect, Tree
 from apps.views.outcome import Outcome
 from apps.views.rules import Rule
 from apps.views.upserts import clear_doubt, overwrite
-from apps.views.working import MTIME, SIZE, Folder
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import FsRow

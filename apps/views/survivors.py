@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from apps.views.claims import Said
 from apps.views.context import BLIND_MARKS, DOUBT, PARTIAL, REALTIME, Context
+from apps.views.folder import FLAGS, MTIME, NAME, RULE, SIZE, UID, FileRow, Folder
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Rule
 from apps.views.store import nodes
-from apps.views.working import FLAGS, MTIME, NAME, RULE, SIZE, UID, FileRow, Folder
 from fustor_schema import paths
 
 MOST = 1_000

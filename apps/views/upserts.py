@@ -11,11 +11,11 @@ from typing import Any
 from apps.views import rules
 from apps.views.claims import Said
 from apps.views.context import DOUBT, KIND_NUMBER, PARTIAL, PLACEHOLDER, REALTIME, SKIPPED, Context, known_file, known_folder
+from apps.views.folder import CTIME, FLAGS, INODE, KIND, META, MODE, MTIME, NLINK, SAME, SIZE, UID, FileRow, Folder
 from apps.views.intake import Entry
 from apps.views.models import BlindSpot
 from apps.views.removals import remove_directory, remove_file
 from apps.views.rules import Decision, Rule
-from apps.views.working import CTIME, FLAGS, INODE, KIND, META, MODE, MTIME, NLINK, SAME, SIZE, UID, FileRow, Folder
 from fustor_schema import paths
 from fustor_schema.sources import MessageSource
 from fustor_schema.wire import FsRow
