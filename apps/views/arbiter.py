@@ -1,7 +1,7 @@
 """Runs the claims of one batch, in order, over a working set, and writes what came of it. Called by `apply`."""
 
 from apps.views import clock as view_clock
-from apps.views import moves, removals, repeats, upserts
+from apps.views import moves, removals, repeats, upsert_directories, upserts
 from apps.views.claims import Said
 from apps.views.closings import Closings
 from apps.views.context import Context
@@ -20,7 +20,7 @@ def decide(context: Context, checked: Intake, closings: Closings) -> int:
         if op is Op.FILE:
             _put_files(context, checked, claim)
         elif op is Op.DIRECTORY:
-            upserts.put_directory(context, said, directory, entries[0], number)
+            upsert_directories.put_directory(context, said, directory, entries[0], number)
         elif op is Op.DELETE:
             removals.delete(context, said, directory, entries[0][0])
         elif op in (Op.CLOSE, Op.REPEAT):

@@ -9,7 +9,7 @@ from apps.views.context import Context
 from apps.views.folder import Folder
 from apps.views.repeats import Run
 from apps.views.store import listings, nodes
-from apps.views.upserts import confirm
+from apps.views.upsert_directories import confirm
 from fustor_schema import paths
 from fustor_schema.listing import names_hash
 from fustor_schema.sources import MessageSource

@@ -1,6 +1,7 @@
 """From a decoded batch to claims: checks every row (R32, R34), rejects the bad ones one by one, lets the rest through.
 
-Called by `apply`. Nothing here reads the database; what a row's path and numbers may be is decided here and only here.
+Called by `apply`. Nothing here reads the database; what a row's path and numbers may be is
+decided by `glance`, for many rows at once, and by `row_checks`.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,12 @@ from apps.runtime.problems import Invalid
 from apps.views import glance
 from apps.views.claims import Origin, Said
 from apps.views.repeats import Repeats, Run
+from apps.views.row_checks import BadField, check_numbers, deletable, is_plain, key_of, row_path
 from fustor_schema import paths
 from fustor_schema.sources import EventType, Kind, MessageSource, SourceType
 from fustor_schema.wire import DIR_CLOSE, Batch, Event, FsRow, Reject
 
 SCHEMA = "fs"
-_MAX_INTEGER = glance.MAX_INTEGER
-_MAX_INODE = 2**64 - 1
-_MAX_TIME = glance.MAX_TIME
 _KINDS = {kind.value for kind in Kind}
 _SOURCES: dict[str, MessageSource] = {source.value: source for source in MessageSource}
 _SOURCE_OF_BATCH = {
@@ -84,14 +83,6 @@ class Intake(NamedTuple):
     runs: Mapping[tuple[int, int], Run] = MappingProxyType({})
 
 
-class BadField(ValueError):
-    """One field of one row is wrong; the text is the reason."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field, self.reason = field, reason
-
-
 def read(batch: Batch, origin: Origin, received_ms: int, repeats: Repeats | None = None) -> Intake:
     """The claims of a batch. Raises Invalid when an event has no schema: then the envelope is not valid (R33)."""
     repeats = repeats or Repeats()
@@ -145,7 +136,7 @@ class _Reader:
         elif self._is_native and kind == EventType.MOVE:
             self._read_move(event, number, said)
         elif self._is_native and kind == EventType.GAP:
-            self.gaps[number] = (_path(event.scope, event.scope_b64, "scope"), (event.reason or "unknown")[:200])
+            self.gaps[number] = (key_of(event.scope, event.scope_b64, "scope"), (event.reason or "unknown")[:200])
             self.claims.append((Op.GAP, said, "", [], number))
         else:
             raise BadField("event_type", f"unknown event_type {kind!r:.50}")
@@ -169,8 +160,8 @@ class _Reader:
         return said
 
     def _read_move(self, event: Event, number: int, said: Said) -> None:
-        ends = _path(event.from_, event.from_b64, "from"), _path(event.to, event.to_b64, "to")
-        self.moves[number] = Movement(*map(_deletable, ends))
+        ends = key_of(event.from_, event.from_b64, "from"), key_of(event.to, event.to_b64, "to")
+        self.moves[number] = Movement(*map(deletable, ends))
         self.claims.append((Op.MOVE, said, "", [], number))
         self._read_upserts(event.rows, number, said)
 
@@ -208,10 +199,10 @@ class _Reader:
             if refused and (number, index) in refused:
                 continue
             try:
-                path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else _row_path(row)
+                path = paths.normalise(row.path) if row.path is not None and row.path_b64 is None else row_path(row)
                 op = Op.FILE if row.kind is None and not row.is_directory else _op(row)
-                if not _is_plain(row):
-                    _check_numbers(row)
+                if not is_plain(row):
+                    check_numbers(row)
                 directory, _, name = path.rpartition("/")
                 if not name:
                     claims.append((_not_a_file(op), said, "", [("", row, index)], number))
@@ -233,7 +224,7 @@ class _Reader:
             if self._refused and (number, index) in self._refused:
                 continue
             try:
-                path = _deletable(_row_path(row))
+                path = deletable(row_path(row))
             except BadField as bad:
                 self.rejects.append(Reject(number, index, bad.field, bad.reason))
                 continue
@@ -246,18 +237,6 @@ def observed_at(event: Event, origin: Origin, received_ms: int) -> int:
     if captured is None or not 0 < captured < 1e15:
         return received_ms
     return min(int(captured + origin.clock_offset_ms), received_ms)
-
-
-def _is_plain(row: FsRow) -> bool:
-    """The common case of `_check_numbers` at a glance: a whole size, times that are times, nothing else."""
-    size, mtime, ctime = row.size, row.modified_time, row.created_time
-    return (
-        size.__class__ is int
-        and 0 <= size <= _MAX_INTEGER
-        and (mtime is None or -_MAX_TIME < mtime < _MAX_TIME)
-        and (ctime is None or -_MAX_TIME < ctime < _MAX_TIME)
-        and row.mode is row.uid is row.gid is row.inode is row.nlink is None
-    )
 
 
 def _is_file(row: FsRow) -> bool:
@@ -286,69 +265,3 @@ def _not_a_file(op: Op) -> Op:
     if op is Op.FILE:
         raise BadField("path", "the root is a directory and stays one (R35)")
     return op
-
-
-def _deletable(path: str) -> str:
-    if path == paths.ROOT:
-        raise BadField("path", "the root cannot be deleted (R35)")
-    return path
-
-
-def _row_path(row: FsRow) -> str:
-    if row.path_b64 is not None:
-        return _path(None, row.path_b64, "path")
-    text = row.path if row.path is not None else row.file_path
-    if text is None:
-        raise BadField("path", "path is missing")
-    try:
-        return paths.normalise(text)
-    except paths.PathError as error:
-        raise BadField("path", str(error)) from None
-
-
-def _path(text: str | None, encoded: str | None, field: str) -> str:
-    if text is None and encoded is None:
-        raise BadField(field, f"{field} is missing")
-    try:
-        if text is None or encoded is not None:
-            return paths.from_base64(encoded or "")
-        return paths.normalise(text)
-    except paths.PathError as error:
-        raise BadField(field if encoded is None else f"{field}_b64", str(error)) from None
-
-
-def _check_numbers(row: FsRow) -> None:
-    """Bring size to an int and refuse what no file can have. A NaN fails every comparison, so it is refused too."""
-    size = row.size
-    if size.__class__ is not int:
-        row.size = _whole(size)
-    elif not 0 <= size <= _MAX_INTEGER:
-        raise BadField("size", "size is negative or over 2^63-1")
-    if row.modified_time is not None and not -_MAX_TIME < row.modified_time < _MAX_TIME:
-        raise BadField("modified_time", "modified_time is no time in Unix seconds")
-    if row.created_time is not None and not -_MAX_TIME < row.created_time < _MAX_TIME:
-        raise BadField("created_time", "created_time is no time in Unix seconds")
-    if row.mode is not None or row.uid is not None or row.gid is not None or row.inode is not None or row.nlink is not None:
-        _check_ownership(row)
-
-
-def _whole(size: float | None) -> int:
-    if size is None:
-        return 0
-    if not 0 <= size <= _MAX_INTEGER or size != int(size):
-        raise BadField("size", "size is not a whole number from 0 to 2^63-1")
-    return int(size)
-
-
-def _check_ownership(row: FsRow) -> None:
-    for field, value, most in (
-        ("mode", row.mode, 2**31 - 1),
-        ("uid", row.uid, _MAX_INTEGER),
-        ("gid", row.gid, _MAX_INTEGER),
-        ("inode", row.inode, _MAX_INODE),
-        ("nlink", row.nlink, _MAX_INTEGER),
-    ):
-        if value is not None and not 0 <= value <= most:
-            raise BadField(field, f"{field} is negative or too big")
-    if row.inode is not None and row.inode > _MAX_INTEGER:
-        row.inode -= 2**64  # stored as two's complement
