@@ -17,25 +17,25 @@ STATUSES = frozenset({401, 403})
 
 async def on_record(request: HttpRequest) -> None:
     """In an event loop. Writing waits in the lane of ingestion, where it holds up no heartbeat and no query."""
-    attempt = await run(Lane.CONTROL, _due, request)  # in a thread, for the clock may ask the database
-    if attempt is not None:
-        await run(Lane.INGEST, _write, attempt)
+    due = await run(Lane.CONTROL, _due, request)  # in a thread, for the clock may ask the database
+    if due:
+        await run(Lane.INGEST, _write, due)
 
 
 def on_record_now(request: HttpRequest) -> None:
     """The same, blocking."""
-    if attempt := _due(request):
-        _write(attempt)
+    _write(_due(request))
 
 
-def _due(request: HttpRequest) -> Attempt | None:
+def _due(request: HttpRequest) -> list[Attempt]:
     refusal = getattr(request, "refusal", None)
     attempt = denials.attempt_of(request, refusal) if refusal else None
-    return denials.denials.note(attempt) if attempt else None
+    return denials.denials.note(attempt) if attempt else []
 
 
-def _write(attempt: Attempt) -> None:
-    try:
-        denials.write(attempt)
-    except DatabaseError as error:
-        log.warning("a denied attempt is not in the audit log", who=attempt.actor.name, error=type(error).__name__)
+def _write(due: list[Attempt]) -> None:
+    for attempt in due:
+        try:
+            denials.write(attempt)
+        except DatabaseError as error:
+            log.warning("a denied attempt is not in the audit log", who=attempt.actor.name, error=type(error).__name__)

@@ -1,10 +1,11 @@
 """Refused attempts on the data path (`/api/v1/pipe`, `/api/v1/views`), for the audit log. Called by fustor_site.middleware.
 
 Of one key, or of one address that brings no known key, at most one entry per part of the API and reason is written in
-WINDOW_SECONDS, by each web process; the next entry says how many attempts came between. Requests that are let in never come here.
+WINDOW_SECONDS, by each web process; how many attempts came since then is said by the next entry, or written when anybody is refused
+after that time. Requests that are let in never come here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from django.http import HttpRequest
@@ -40,6 +41,7 @@ class Attempt:
 
 @dataclass
 class _Seen:
+    attempt: Attempt
     written_at: float
     repeated: int = 0
 
@@ -51,33 +53,39 @@ class Denials:
     seen: dict[tuple[str, str, str], _Seen] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def note(self, attempt: Attempt) -> Attempt | None:
-        """The attempt as it has to be written now, or None when it was only counted. Memory only.
+    def note(self, attempt: Attempt) -> list[Attempt]:
+        """What has to be written now: the attempt, unless it is only counted, and others that were only counted for long enough.
 
-        Over MOST_SUBJECTS at a time the others share one entry, so that many addresses cannot fill the log either.
+        Memory only. Over MOST_SUBJECTS at a time the rest share one entry, so that many addresses cannot fill the log either.
         """
         now = clock.now()
         with self.lock:
-            attempt = self._within_bounds(attempt, now)
+            counted = self._take_counted(now)
+            if attempt.subject not in self.seen and len(self.seen) >= MOST_SUBJECTS:
+                attempt = _of_everybody(attempt)
             seen = self.seen.get(attempt.subject)
-            if seen is not None and now - seen.written_at < WINDOW_SECONDS:
+            if seen is not None:
                 seen.repeated += 1
-                return None
-            self.seen[attempt.subject] = _Seen(now)
-        return _repeated(attempt, seen.repeated) if seen else attempt
+                return [*counted.values()]
+            self.seen[attempt.subject] = _Seen(attempt, now)
+        before = counted.pop(attempt.subject, None)
+        return [replace(attempt, repeated=before.repeated) if before else attempt, *counted.values()]
 
     def forget(self) -> None:
         """Forget everything that this process noted."""
         self.seen.clear()
 
-    def _within_bounds(self, attempt: Attempt, now: float) -> Attempt:
-        if attempt.subject in self.seen or len(self.seen) < MOST_SUBJECTS:
-            return attempt
-        self.seen = {subject: seen for subject, seen in self.seen.items() if now - seen.written_at < WINDOW_SECONDS}
-        if len(self.seen) < MOST_SUBJECTS:
-            return attempt
-        everybody = Actor("many others", attempt.actor.address, attempt.actor.request_id)
-        return Attempt(everybody, attempt.part, attempt.reason, ("", "", ""))
+    def _take_counted(self, now: float) -> dict[tuple[str, str, str], Attempt]:
+        """Forget what was written long enough ago; what came since then and was only counted."""
+        over = [seen for seen in self.seen.values() if now - seen.written_at >= WINDOW_SECONDS]
+        for seen in over:
+            del self.seen[seen.attempt.subject]
+        return {seen.attempt.subject: replace(seen.attempt, repeated=seen.repeated) for seen in over if seen.repeated}
+
+
+def _of_everybody(attempt: Attempt) -> Attempt:
+    everybody = Actor("many others", attempt.actor.address, attempt.actor.request_id)
+    return Attempt(everybody, attempt.part, attempt.reason, ("", "", ""))
 
 
 def attempt_of(request: HttpRequest, problem: Problem) -> Attempt | None:
@@ -96,10 +104,6 @@ def write(attempt: Attempt) -> AuditEntry:
     """Append the entry of an attempt that `Denials.note` gave back."""
     more = f" ({attempt.repeated} more since the entry before)" if attempt.repeated else ""
     return audit.record_denied(attempt.actor, VERB, attempt.part, attempt.reason + more)
-
-
-def _repeated(attempt: Attempt, times: int) -> Attempt:
-    return Attempt(attempt.actor, attempt.part, attempt.reason, attempt.subject, times)
 
 
 def _stranger(request: HttpRequest) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -116,16 +117,26 @@ def test_the_next_entry_counts_what_came_between(time_stands_still: ManualClock)
     lately = Denials()
     due = []
     for _ in range(int(WINDOW_SECONDS) + 1):
-        due.append(lately.note(attempt("guess")))
+        due += lately.note(attempt("guess"))
         time_stands_still.advance(1)
-    written = [denials.write(found).detail for found in due if found]
+    written = [denials.write(found).detail for found in due]
     assert written == ["no such key", f"no such key ({int(WINDOW_SECONDS) - 1} more since the entry before)"]
+
+
+def test_the_count_of_one_who_stopped_is_written_when_somebody_else_is_refused(time_stands_still: ManualClock) -> None:
+    lately = Denials()
+    for _ in range(3):
+        lately.note(attempt("guess"))
+    assert lately.note(attempt("other")) == [attempt("other")]
+    time_stands_still.advance(WINDOW_SECONDS)
+    assert lately.note(attempt("third")) == [attempt("third"), replace(attempt("guess"), repeated=2)]
+    assert lately.note(attempt("guess")) == [attempt("guess")]
 
 
 def test_many_who_try_share_one_entry(time_stands_still: ManualClock) -> None:
     lately = Denials()
-    due = [found for number in range(10 * MOST_SUBJECTS) if (found := lately.note(attempt(f"{number}")))]
+    due = [found for number in range(10 * MOST_SUBJECTS) for found in lately.note(attempt(f"{number}"))]
     assert len(due) == MOST_SUBJECTS + 1
     assert due[-1].actor.name == "many others"
     time_stands_still.advance(WINDOW_SECONDS)
-    assert lately.note(attempt("new")) == attempt("new"), "there is room again"
+    assert lately.note(attempt("new"))[0] == attempt("new"), "there is room again"
