@@ -44,7 +44,7 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
     # the loop in this thread is Playwright's; Django's ORM is used between its steps, never inside one
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed(), args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=installed(), args=list(ARGUMENTS), timeout=2 * PATIENCE_MS)
         yield browser
         browser.close()
 

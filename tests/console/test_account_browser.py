@@ -120,6 +120,7 @@ def test_a_passkey_is_made_logs_in_and_confirms(desk: Page, name: str, orm: Serv
     expect(desk.get_by_text("The blue key")).to_be_visible()
     log_out(desk)
     log_in(desk, name)
+    desk.wait_for_load_state()  # a script listens to the button
     desk.get_by_role("button", name="Use a passkey").click()
     expect(desk.get_by_role("heading", name="Your account")).to_be_visible()
     grow_old(orm, name)

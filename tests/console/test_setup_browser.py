@@ -123,12 +123,14 @@ def rotate_and_revoke(page: Page, url: str) -> None:
     old = page.locator(".secret code").inner_text()
     assert status(url, old) == 200
     page.get_by_role("link", name="I have it").click()
+    page.wait_for_load_state()  # a script listens to the buttons
     row = page.get_by_role("row").filter(has_text="dashboard")
     row.get_by_role("button", name="Rotate").click()
     page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
     new = page.locator(".secret code").inner_text()
     assert (status(url, old), status(url, new)) == (200, 200)
     page.get_by_role("link", name="I have it").click()
+    page.wait_for_load_state()  # a script listens to the buttons
     row = page.get_by_role("row").filter(has_text=f"…{new[-4:]}")
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()

@@ -12,7 +12,7 @@ from apps.pipes import keys
 from apps.pipes.models import ApiKey
 from fustor_site.demo import fleet
 from fustor_site.demo.storage import Storage
-from tests.blackbox.processes import RunningServer
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer
 from tests.blackbox.world import server_database
 
 
@@ -42,8 +42,8 @@ def test_the_fleet_brings_every_view_to_life_and_its_keys_open_nothing_afterward
         async def watch() -> dict[str, int]:
             running = asyncio.create_task(fleet.run(server.url, secrets, 200, Random(1), time.time()))
             try:
-                async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": query}, timeout=30) as http:
-                    return await asyncio.wait_for(_files(http), 60)
+                async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": query}, timeout=PATIENCE_SECONDS) as http:
+                    return await asyncio.wait_for(_files(http), 4 * PATIENCE_SECONDS)
             finally:
                 running.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

@@ -9,6 +9,7 @@ import pytest
 
 from fustor_site import store_check
 from fustor_site.supervisor import programs
+from tests.blackbox.processes import PATIENCE_SECONDS
 
 CONFIGURATION = """
 receivers: {main: {driver: http}}
@@ -28,7 +29,12 @@ class Home:
     def manage(self, *arguments: str, code: int = 0) -> str:
         """Both outputs of a command that must end with this code."""
         done = subprocess.run(
-            programs.management(*arguments), env=self.environment, capture_output=True, text=True, timeout=100, check=False
+            programs.management(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=5 * PATIENCE_SECONDS,
+            check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
