@@ -17,9 +17,11 @@ from apps.pipes.hashing import make_secret
 from apps.pipes.keys import create_key
 from apps.pipes.models import AuditEntry
 from apps.runtime.clock import ManualClock, now_datetime
-from tests.blackbox.processes import RunningServer
+from tests.blackbox.own_server import server
+from tests.blackbox.processes import PATIENCE_SECONDS, RunningServer
 from tests.blackbox.world import World
 
+__all__ = ["server"]  # a fixture: where many others were refused lately, one more shares an entry with them
 SESSION = "/api/v1/pipe/session"
 
 
@@ -32,7 +34,9 @@ def address() -> str:
 
 @pytest.fixture
 def http(server: RunningServer, address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30, transport=httpx.HTTPTransport(local_address=address)) as client:
+    with httpx.Client(
+        base_url=server.url, timeout=PATIENCE_SECONDS, transport=httpx.HTTPTransport(local_address=address)
+    ) as client:
         yield client
 
 
