@@ -47,6 +47,27 @@ def found(bench: Bench, pattern: str, **options: Any) -> list[str]:
     return [key for key, _ in page.placed]
 
 
+def paged(bench: Bench, pattern: str, limit: int) -> list[str]:
+    collected: list[str] = []
+    cursor = None
+    while True:
+        page = search.search(bench.fresh_tree(), SearchQuestion(Pattern(pattern)), cursor, limit)
+        assert len(page.placed) <= limit
+        collected += [key for key, _ in page.placed]
+        cursor = page.next_cursor
+        if cursor is None:
+            return collected
+
+
+def move(bench: Bench, origin: str, target: str) -> None:
+    """A native agent renames a directory."""
+    moved = Event(
+        event_type="move", rows=[d(target)], message_source="realtime", event_schema="fs", table="files",
+        observed_at=bench.now_ms, from_=origin, to=target,
+    )  # fmt: skip
+    bench.deliver(bench.session(protocol=3), "realtime", [moved])
+
+
 def plainly(bench: Bench, pattern: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[str]:
     with monkeypatch.context() as patch:
         patch.setattr(candidates, "trigrams", _NotInstalled)
@@ -68,7 +89,8 @@ def assert_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_used(bench: Bench, pattern: str) -> bool:
-    return candidates.spans(bench.fresh_tree(), Pattern(pattern).texts(), 1000) is not None
+    known = candidates.find(bench.fresh_tree(), Pattern(pattern).texts(), 1000)
+    return known is not None and known.until is None
 
 
 def test_the_first_pass_indexes_everything(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,13 +102,30 @@ def test_the_first_pass_indexes_everything(filled: Bench, monkeypatch: pytest.Mo
     assert names.index_names(10) == 0
 
 
-def test_an_unfinished_pass_is_not_used_and_goes_on(filled: Bench) -> None:
+def test_an_unfinished_pass_is_used_as_far_as_it_came(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names.index_names(0.0) == 0
-    names._step(filled.tree.pk)
-    assert not is_used(filled, "report")
-    assert len(found(filled, "report")) == 8
-    names.index_names(10)
+    follower = filled.session()
+    reached = set()
+    while not NameIndex.objects.filter(complete=True).exists():
+        names._step(filled.tree.pk)
+        known = candidates.find(filled.fresh_tree(), ["report"], 1000)
+        assert known is not None
+        reached.add(known.until)
+        filled.rt(follower, f("/sub_0/report_early.txt"), f(f"/sub_{len(reached)}/report_now.txt"), f("/sub_7/report_late.txt"))
+        assert_same(filled, monkeypatch)
+        for limit in (1, 2, 5):
+            assert paged(filled, "report", limit) == plainly(filled, "report", monkeypatch)
+    assert len(reached) > 3
     assert is_used(filled, "report")
+
+
+def test_a_directory_that_moves_while_the_first_pass_is_under_way_is_not_missed(
+    filled: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names._step(filled.tree.pk)
+    move(filled, "/sub_7", "/a_moved")
+    assert candidates.find(filled.fresh_tree(), ["report"], 1000) is None
+    assert_same(filled, monkeypatch)
 
 
 def test_names_that_came_after_the_index_are_found_before_and_after_it_follows(
@@ -108,12 +147,7 @@ def test_names_that_came_after_the_index_are_found_before_and_after_it_follows(
 
 def test_a_directory_that_is_moved_behind_the_first_pass_is_found(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     names._step(filled.tree.pk)  # has passed the first directories
-    native = filled.session(protocol=3)
-    move = Event(
-        event_type="move", rows=[d("/a_moved")], message_source="realtime", event_schema="fs", table="files",
-        observed_at=filled.now_ms, from_="/sub_7", to="/a_moved",
-    )  # fmt: skip
-    filled.deliver(native, "realtime", [move])
+    move(filled, "/sub_7", "/a_moved")
     names.index_names(10)
     assert "/a_moved/report_7.txt" in found(filled, "report")
     assert_same(filled, monkeypatch)
@@ -152,11 +186,11 @@ def test_an_index_that_is_mostly_garbage_begins_anew(filled: Bench, monkeypatch:
 
 def test_where_hits_are_dense_the_tree_is_read_in_order(filled: Bench) -> None:
     names.index_names(10)
-    dense = candidates.spans(filled.fresh_tree(), ["report"], 1)
-    rare = candidates.spans(filled.fresh_tree(), ["report_7"], 1)
+    dense = candidates.find(filled.fresh_tree(), ["report"], 1)
+    rare = candidates.find(filled.fresh_tree(), ["report_7"], 1)
     assert dense is None
     assert rare is not None
-    assert len(rare) == 1
+    assert len(rare.spans) == 1
 
 
 def test_too_many_places_are_read_in_order(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,15 +203,7 @@ def test_too_many_places_are_read_in_order(filled: Bench, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("limit", [1, 3])
 def test_pages_of_an_indexed_search_lose_nothing(filled: Bench, limit: int) -> None:
     names.index_names(10)
-    collected: list[str] = []
-    cursor = None
-    while True:
-        page = search.search(filled.fresh_tree(), SearchQuestion(Pattern("sub_")), cursor, limit)
-        collected += [key for key, _ in page.placed]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    assert collected == [f"/sub_{number}" for number in range(8)]
+    assert paged(filled, "sub_", limit) == [f"/sub_{number}" for number in range(8)]
 
 
 def test_random_histories_find_what_a_plain_search_finds(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

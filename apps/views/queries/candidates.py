@@ -5,6 +5,7 @@ What the index does not hold yet is read from the change feed. Nothing is taken 
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,24 +21,36 @@ MOST_BATCHES = 2_000
 MOST_CHANGES = 50_000
 
 Span = tuple[int, str, str]
+"""(directory id, first name, last name)."""
 
 
-def spans(tree: Tree, texts: Sequence[str], limit: int) -> list[Span] | None:
-    """(directory id, first name, last name) of every place that may hold a name with all these texts.
+class Candidates(NamedTuple):
+    """Every place that may hold a name with the texts: in the whole tree, or, while the first pass of the index is under way, in
+    the directories up to `until` (a path; what else the spans hold is no harm)."""
+
+    spans: list[Span]
+    until: str | None
+
+
+def find(tree: Tree, texts: Sequence[str], limit: int) -> Candidates | None:
+    """Where names with all these texts may be.
 
     None: the index cannot say (none yet, too much that came after it), or reading the tree in order finds `limit` hits sooner.
     """
     if not texts or not trigrams.are_installed():
         return None
-    index = NameIndex.objects.filter(pk=tree.pk, complete=True, followed_seq__gte=tree.reset_seq).first()
-    arrived = None if index is None else _arrived(tree, index.followed_seq, texts)
+    index = NameIndex.objects.filter(pk=tree.pk, followed_seq__gte=tree.reset_seq).first()
+    if index is None or not (index.complete or index.passed_path):
+        return None
+    arrived = _arrived(tree, index, texts)
     if arrived is None:
         return None
     most = _most_chunks(tree, limit)
     chunks = trigrams.trigrams().matching(tree.pk, texts, most + 1)
     if len(chunks) > most:
         return None
-    return [*_of_chunks(chunks), *_of_arrivals(tree, arrived)]
+    spans = [*_of_chunks(chunks), *_of_arrivals(tree, arrived)]
+    return Candidates(spans, None if index.complete else index.passed_path)
 
 
 def _most_chunks(tree: Tree, limit: int) -> int:
@@ -53,8 +66,10 @@ def _of_chunks(chunks: Sequence[int]) -> list[Span]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def _arrived(tree: Tree, seq: int, texts: Sequence[str]) -> list[str] | None:
-    """Paths that entered the tree behind a sequence and whose names hold the texts; None: too many to look at."""
+def _arrived(tree: Tree, index: NameIndex, texts: Sequence[str]) -> list[str] | None:
+    """Paths that entered the tree behind what the index follows and whose names hold the texts; None: too many to look at, or a
+    directory may have moved from where the first pass was not yet to where it is no more."""
+    seq = index.followed_seq
     if seq >= tree.change_seq:
         return []
     if not is_kept(tree.pk, seq):
@@ -66,7 +81,9 @@ def _arrived(tree: Tree, seq: int, texts: Sequence[str]) -> list[str] | None:
     folded = [text.casefold() for text in texts]
     found = []
     for _, entries in batches:
-        for kind, path, *_ in msgspec.json.decode(bytes(entries)):
+        for kind, path, is_directory, *_ in msgspec.json.decode(bytes(entries)):
+            if kind == "moved" and is_directory and not index.complete:
+                return None
             if kind in ARRIVALS and all(text in path.casefold() for text in folded):
                 found.append(path)
     return found

@@ -72,19 +72,39 @@ def search(
     cursor = cursors.resume(cursor_text, tree, question.digest)
     question = question.narrowed()
     start = _position(cursor, question.key)
-    indexed = _by_index(tree, question, start, limit)
-    found, stopped_at = _in_order(tree, question, start, limit, budget_seconds) if indexed is None else (indexed, None)
+    found, left = _by_index(tree, question, start, limit)
+    stopped_at = None
+    if left is not None and len(found) <= limit:
+        more, stopped_at = _in_order(tree, question, left, limit - len(found), budget_seconds)
+        found += more
     if len(found) > limit:
         stopped_at = found[limit - 1][0]
     following = None if stopped_at is None else cursors.after(cursor, *(part for part in stopped_at if part is not None))
     return Hits(_nodes(tree, found[:limit]), following.text() if following else None, cursor.as_of_seq)
 
 
-def _by_index(tree: Tree, question: SearchQuestion, start: Position, limit: int) -> list[Placed] | None:
-    """All hits behind a position; None when the index cannot tell, or there are too many of them."""
-    spans = candidates.spans(tree, question.pattern.texts(), limit)
-    if spans is None:
-        return None
+def _by_index(tree: Tree, question: SearchQuestion, start: Position, limit: int) -> tuple[list[Placed], Position | None]:
+    """Hits behind a position, all that the index can tell, and the position from which on it cannot; None: it told all."""
+    known = candidates.find(tree, question.pattern.texts(), limit)
+    if known is None or (known.until is not None and known.until < start[0]):
+        return [], start
+    found = _among(tree, question, start, known.spans)
+    if found is None:
+        return [], start
+    if known.until is None or known.until >= sql.below(question.key)[1]:
+        return sorted(found.items()), None
+    return sorted(hit for hit in found.items() if hit[0][0] <= known.until), max(start, (known.until, None), key=_place)
+
+
+def _place(position: Position) -> tuple[str, bool, str]:
+    """So that a directory with all its files comes behind every file in it."""
+    return position[0], position[1] is None, position[1] or ""
+
+
+def _among(
+    tree: Tree, question: SearchQuestion, start: Position, spans: list[candidates.Span]
+) -> dict[tuple[str, str], sql.Row] | None:
+    """The hits in these spans; None when there are too many of them."""
     found: dict[tuple[str, str], sql.Row] = {}
     for some in sql.chunked(spans, SPANS_PER_STATEMENT):
         among = Condition(sql.spans(), tuple(sql.bound_spans(some)))
@@ -94,7 +114,7 @@ def _by_index(tree: Tree, question: SearchQuestion, start: Position, limit: int)
         found.update(_directory_hits(tree, question, start, None, MOST_INDEXED_HITS, (among, directories)))
         if len(found) >= MOST_INDEXED_HITS:
             return None
-    return sorted(found.items())
+    return found
 
 
 def _in_order(
