@@ -6,6 +6,7 @@ import socket
 
 # below what kernels give to outgoing connections, which would take a port between its choice and its use
 FIRST_CHOSEN, LAST_CHOSEN = 10_000, 32_000
+MOST_TRIES = 100
 
 
 def trouble(host: str, port: int) -> str:
@@ -27,10 +28,14 @@ def trouble(host: str, port: int) -> str:
 
 
 def free(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago, and that nobody is given by chance meanwhile."""
-    while trouble(host, port := FIRST_CHOSEN + secrets.randbelow(LAST_CHOSEN - FIRST_CHOSEN)):
-        pass
-    return port
+    """A port that was free a moment ago, and that nobody is given by chance meanwhile. Raises OSError when none is found."""
+    reason = ""
+    for _ in range(MOST_TRIES):
+        port = FIRST_CHOSEN + secrets.randbelow(LAST_CHOSEN - FIRST_CHOSEN)
+        reason = trouble(host, port)
+        if not reason:
+            return port
+    raise OSError(reason)
 
 
 def _reason(error: OSError, host: str, port: int) -> str:
