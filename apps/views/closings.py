@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from apps.views import removals, repeats
+from apps.views import removals, repeats, roots
 from apps.views.claims import Origin, Said
 from apps.views.context import Context
 from apps.views.folder import Folder
@@ -59,7 +59,8 @@ class Closings:
             return
         context.outcome.applied += run.rows
         confirm(folder, said)
-        if run.close is not None:
+        # whoever looks at another storage proves that something is there, never that there is nothing else (R20)
+        if run.close is not None and not roots.is_foreign(context.tree, context.origin):
             self._note_listed(folder, said, run.close)
 
     def _note_listed(self, folder: Folder, said: Said, row: FsRow) -> int:

@@ -67,6 +67,18 @@ def test_r20_a_snapshot_of_another_storage_completes_nothing(bench: Bench) -> No
     assert "/a" in bench.names()
 
 
+def test_r20_a_listing_of_another_storage_confirms_what_it_holds_and_lists_no_directory(bench: Bench) -> None:
+    agent = mounted(bench, d("/d"))
+    listing = [f("/d/a"), close("/d", "a")]
+    bench.sn(agent, *listing)
+    before = bench.directories()["/d"]
+    bench.clock.advance(10)
+    bench.sn(unmounted(bench), *listing)
+    after = bench.directories()["/d"]
+    assert after.confirmed_at > before.confirmed_at
+    assert after.listed_at == before.listed_at > 0
+
+
 def test_r20_a_tree_that_holds_nothing_takes_the_disk_that_is_mounted_late(bench: Bench) -> None:
     early = unmounted(bench)
     bench.sn(early, end=True)
