@@ -101,7 +101,7 @@ class RunningServer:
     def start_web(self) -> None:
         """Start daphne and wait until it is ready."""
         self.web = self._start(programs.web("127.0.0.1", self.port), "web")
-        wait_until(self._ready, PATIENCE_SECONDS, lambda: f"the server to be ready; its log says:\n{self.logs()}")
+        wait_until(self._ready, 2 * PATIENCE_SECONDS, lambda: f"the server to be ready; its log says:\n{self.logs()}")
 
     def start_worker(self) -> None:
         """Start the Celery worker with its beat."""
