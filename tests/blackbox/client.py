@@ -42,7 +42,7 @@ class Reader:
     """Asks one view with a query key."""
 
     def __init__(self, url: str, view: str, key: str) -> None:
-        self.http = httpx.Client(base_url=f"{url}/api/v1/views/{view}", headers={"X-API-Key": key}, timeout=30)
+        self.http = httpx.Client(base_url=f"{url}/api/v1/views/{view}", headers={"X-API-Key": key}, timeout=60)
 
     def Q(self, path: str = "/", **parameters: Any) -> httpx.Response:
         """`GET tree`."""
