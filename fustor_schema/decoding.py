@@ -59,12 +59,14 @@ def decode_scan(body: bytes) -> Batch:
 def decode_old_scan(body: bytes) -> Batch:
     """The batch of an agent that closes no listings; of a snapshot the rows as they came are kept too. Raises as
     `decode_envelope` does."""
-    batch = decode_envelope(body)
-    if batch.envelope.source_type == SourceType.SNAPSHOT and not batch.refused:
-        for number, event in enumerate(_packed.decode(body).events):
-            if event.event_type in _UPSERTS and event.message_source in _SCAN_SOURCES:
-                batch.packed[number] = event.rows
-    return batch
+    with contextlib.suppress(*_WRONG):
+        batch = Batch(_typed.decode(body), [])
+        if batch.envelope.source_type == SourceType.SNAPSHOT:
+            for number, event in enumerate(_packed.decode(body).events):
+                if event.event_type in _UPSERTS and event.message_source in _SCAN_SOURCES:
+                    batch.packed[number] = event.rows
+        return batch
+    return decode_envelope(body)
 
 
 def _with_listings(scan: Envelope) -> Batch:
@@ -87,17 +89,11 @@ def _listing(event: Event, rows: Sequence[msgspec.Raw]) -> Listing | None:
     if event.event_type not in _UPSERTS or event.message_source not in _SCAN_SOURCES:
         return None
     close = _one_row.decode(rows[-1])
-    if close.kind != DIR_CLOSE or not close.ok or close.count != len(rows) - 1 or not _is_key(close):
+    if close.kind != DIR_CLOSE or not close.ok or close.count != len(rows) - 1:
         return None
-    return Listing(close.path or "", digest_of(rows[:-1], close.names_hash or ""), close, list(rows))
-
-
-def _is_key(row: FsRow) -> bool:
-    """Whether a row's path stands as the store writes it."""
-    try:
-        return row.path_b64 is None and row.path is not None and paths.normalise(row.path) == row.path
-    except paths.PathError:
-        return False
+    if close.path is None or close.path_b64 is not None or not paths.is_key(close.path):
+        return None
+    return Listing(close.path, digest_of(rows[:-1], close.names_hash or ""), close, list(rows))
 
 
 def digest_of(rows: Sequence[msgspec.Raw], proof: str = "") -> int:

@@ -168,6 +168,14 @@ def ancestors(key: str) -> tuple[str, ...]:
     return tuple(above)
 
 
+def is_key(text: str) -> bool:
+    """True when the text is a path that stands as the store writes it."""
+    try:
+        return normalise(text) == text
+    except PathError:
+        return False
+
+
 def above_all(keys: Iterable[str]) -> set[str]:
     """Every directory above any of the keys, each once, and the root. What keys have in common is climbed once: a chain of two
     thousand directories costs two thousand steps, not two million."""

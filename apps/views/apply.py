@@ -9,6 +9,7 @@ from apps.views import arbiter, audits, capacity, intake, repeats, roots, snapsh
 from apps.views.claims import Origin
 from apps.views.closings import Closings
 from apps.views.context import Context
+from apps.views.folder import Looked
 from apps.views.intake import Claim, Intake, Op
 from apps.views.loading import load
 from apps.views.models import Audit, Tree
@@ -95,4 +96,4 @@ def _apply_claims(tree: Tree, origin: Origin, checked: Intake, outcome: Outcome,
         decided = arbiter.decide(context, checked, closings)
         arbiter.write(context, closings)
         outcome.grew += room - context.room
-        checked = checked._replace(claims=checked.claims[decided:])
+        checked = checked._replace(claims=checked.claims[decided:], looked=Looked())

@@ -4,8 +4,8 @@ A folder's row is one list of values, so that loading and writing it copies one 
 `delta_*` until `settle_into_parent` carries them up.
 """
 
-from collections.abc import Sized
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence, Set, Sized
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from apps.views.store import nodes, tables
 from fustor_schema import paths
@@ -23,6 +23,13 @@ _WORTH_READING_WHOLE = 3
 SAME: FileRow = ()
 """Stands in `Folder.files` for a stored row that the one claim on its name repeats: nobody needs to see the row itself."""
 _PLACEHOLDER = nodes.placeholder_state()
+
+
+class Looked(NamedTuple):
+    """Directories that were looked up already: their paths, and the rows (as of `nodes.directories`) of those that stand."""
+
+    paths: Set[str] = frozenset()
+    rows: Sequence[Any] = ()
 
 
 class _Value(Generic[T]):

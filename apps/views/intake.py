@@ -12,6 +12,7 @@ from typing import NamedTuple
 from apps.runtime.problems import Invalid
 from apps.views import glance
 from apps.views.claims import Origin, Said
+from apps.views.folder import Looked
 from apps.views.repeats import Repeats, Run
 from apps.views.row_checks import BadField, check_numbers, deletable, is_plain, key_of, row_path
 from fustor_schema import paths
@@ -70,7 +71,8 @@ class Intake(NamedTuple):
     """A checked batch. `moves` and `gaps`: by event number; a gap is (scope, reason).
 
     `telling`: the same for all rows of the batch, as far as it is known. `repeated`: what `repeat` claims stand for, by directory.
-    `runs`: other rows of one directory that may be known next time, by event number and first row.
+    `runs`: other rows of one directory that may be known next time, by event number and first row. `looked`: directories that need
+    not be looked up again.
     """
 
     claims: list[Claim]
@@ -81,6 +83,7 @@ class Intake(NamedTuple):
     telling: Telling = Telling.MIXED
     repeated: Mapping[str, Run] = MappingProxyType({})
     runs: Mapping[tuple[int, int], Run] = MappingProxyType({})
+    looked: Looked = Looked()
 
 
 def read(batch: Batch, origin: Origin, received_ms: int, repeats: Repeats | None = None) -> Intake:
@@ -90,7 +93,7 @@ def read(batch: Batch, origin: Origin, received_ms: int, repeats: Repeats | None
     for number, event in enumerate(batch.envelope.events):
         reader.read_event(event, number)
     read = (reader.claims, reader.rejects, reader.rows, reader.moves, reader.gaps, reader.telling)
-    return Intake(*read, reader.repeated, repeats.others)
+    return Intake(*read, reader.repeated, repeats.others, repeats.looked)
 
 
 class _Reader:

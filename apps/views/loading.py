@@ -20,7 +20,7 @@ def load(tree_id: int, checked: Intake, now_ms: int) -> WorkingSet:
             wanted.add(paths.join(directory or paths.ROOT, entries[0][0]))
     for movement in checked.moves.values():
         wanted.update((movement.origin, movement.target, paths.parent(movement.origin), paths.parent(movement.target)))
-    working = WorkingSet(tree_id, wanted, now_ms)
+    working = WorkingSet(tree_id, wanted, now_ms, checked.looked)
     _load_children(working, checked)
     return working
 

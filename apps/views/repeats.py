@@ -13,10 +13,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from apps.views import glance
-from apps.views.folder import Folder
-from apps.views.store import nodes
+from apps.views.folder import Folder, Looked
+from apps.views.store import nodes, tables
+from fustor_schema import paths
 from fustor_schema.decoding import digest_of, unpack
 from fustor_schema.wire import Batch, FsRow
+
+# positions in a row of `nodes.directories`
+PATH, LISTING_DIGEST = 1, 4 + list(tables.DIRECTORY_STATE).index("listing_digest")
 
 
 class Run(NamedTuple):
@@ -31,10 +35,14 @@ class Run(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """Of the runs of a batch, those that tell what is stored, by event and first row, and the others, by the same."""
+    """Of the runs of a batch, those that tell what is stored, by event and first row, and the others, by the same.
+
+    `looked`: the directories that were looked up for this.
+    """
 
     known: Mapping[int, Mapping[int, Run]] = MappingProxyType({})
     others: Mapping[tuple[int, int], Run] = MappingProxyType({})
+    looked: Looked = Looked()
 
 
 def find(tree_id: int, batch: Batch) -> Repeats:
@@ -43,7 +51,9 @@ def find(tree_id: int, batch: Batch) -> Repeats:
     if not runs:
         return Repeats()
     times = Counter(run.directory for run in runs)
-    stored = nodes.listing_digests(tree_id, list(times))
+    wanted = paths.above_all(times.keys()) | times.keys()
+    looked = Looked(wanted, nodes.directories(tree_id, list(wanted)))
+    stored = {row[PATH]: row[LISTING_DIGEST] for row in looked.rows}
     known: dict[int, dict[int, Run]] = {}
     others = {}
     for run in runs:
@@ -53,7 +63,7 @@ def find(tree_id: int, batch: Batch) -> Repeats:
             others[run.event, run.first] = run
     for number in batch.listings.keys() - known.keys():
         unpack(batch, number)
-    return Repeats(known, others)
+    return Repeats(known, others, looked)
 
 
 def _of_listings(batch: Batch) -> Iterator[Run]:
@@ -68,8 +78,9 @@ def _of_rows(batch: Batch) -> Iterator[Run]:
         if not rows or len(texts) < len(rows):
             continue
         heads, directories = [text.rpartition("/")[0] for text in texts], [row.is_directory for row in rows]
+        keys = {head for head in set(heads) if head and paths.is_key(head)}
         for start, end in pairwise([*glance.cuts(heads, directories), len(rows)]):
-            if not directories[start] and heads[start]:
+            if not directories[start] and heads[start] in keys:
                 yield Run(number, start, end - start, heads[start], digest_of(packed[start:end]))
 
 

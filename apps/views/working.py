@@ -4,24 +4,28 @@
 changes gather per folder and travel up the ancestors only when somebody needs them or the set is flushed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from apps.views.folder import MTIME, NAME, SIZE, UID, FileRow, Folder
+from apps.views.folder import MTIME, NAME, SIZE, UID, FileRow, Folder, Looked
 from apps.views.store import nodes
 from fustor_schema import paths
+
+NOT_LOOKED = Looked()
 
 
 class WorkingSet:
     """What one batch has loaded of one tree. `root` always exists."""
 
-    def __init__(self, tree_id: int, wanted: Iterable[str], now_ms: int) -> None:
+    def __init__(self, tree_id: int, wanted: Iterable[str], now_ms: int, looked: Looked = NOT_LOOKED) -> None:
         self.tree_id, self.now_ms = tree_id, now_ms
         self.folders: dict[str, Folder] = {}
         self.touched: set[Folder] = set()
         self.settled_owners: dict[int, dict[int, tuple[int, int]]] = {}
         self._spare_ids: list[int] = []
         self._id_chunk = 8
+        self._looked = looked.paths
+        self._add(looked.rows)
         self.load(wanted)
         self.root = self.folders[paths.ROOT]
 
@@ -32,10 +36,13 @@ class WorkingSet:
 
     def load_exactly(self, wanted: Iterable[str]) -> None:
         """Load the directories among these paths; their parents are in the set."""
-        rows = nodes.directories(self.tree_id, [path for path in wanted if path not in self.folders])
-        rows.sort(key=_path_length)
+        unknown = [path for path in wanted if path not in self.folders and path not in self._looked]
+        if unknown:
+            self._add(nodes.directories(self.tree_id, unknown))
+
+    def _add(self, rows: Sequence[Any]) -> None:
         folders = self.folders
-        for number, path, _, name, *values in rows:
+        for number, path, _, name, *values in sorted(rows, key=_path_length):
             parent = folders[path[: -len(name) - 1] or paths.ROOT] if name else None
             folders[path] = Folder(number, path, parent, name, values, is_new=False)
 

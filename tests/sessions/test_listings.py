@@ -1,5 +1,6 @@
 """Whole listings of native agents over real HTTP: known by their digest, or read, per view of the pipe."""
 
+import json
 from typing import Any
 
 import httpx
@@ -65,6 +66,20 @@ def test_each_view_of_a_pipe_knows_its_own(world: World) -> None:
     folders.filter(tree__view=other).update(listing_digest=0)
     assert scan(agent, listing("/d", f("/d/a", OLD, 1), f("/d/b", OLD, 2))).status_code == 200
     assert [folder.listing_digest for folder in folders] == [known, known]
+
+
+@pytest.mark.parametrize("path", ["/nul\0/x", "relative/x", "/a/../x", "/surrogate\udcff/x", "//x", "/" + "deep/" * 2_000 + "x"])
+def test_odd_paths_in_an_old_clients_snapshot_harm_nothing(world: World, path: str) -> None:
+    client = world.client("o:p")
+    client.S(timeout=600)
+    rows = [d("/good", OLD), f("/good/a", OLD, 1), f(path, OLD, 1), f("/good/b", OLD, 1)]
+    event = {"event_type": "update", "rows": rows, "event_schema": "fs", "table": "files", "message_source": "snapshot"}
+    body = json.dumps({"source_type": "snapshot", "events": [event]})
+    for _ in range(2):
+        answer = client.http.post(f"/ingest/{client.session_id}/events", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 200, answer.text
+    client.P("sn", [], end=True)
+    assert {"/good", "/good/a", "/good/b"} <= client.reader.paths()
 
 
 def test_what_is_no_row_in_a_listing_refuses_the_batch_and_names_the_place(agent: V2Client) -> None:

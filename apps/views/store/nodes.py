@@ -45,14 +45,6 @@ def some_columns_of(directory_ids: Sequence[int], columns: Sequence[str]) -> lis
     return query(f"SELECT {told} FROM {tables.FILE} WHERE directory_id {among} ORDER BY directory_id, name", [parameter])
 
 
-def listing_digests(tree_id: int, wanted: Sequence[str]) -> dict[str, int]:
-    """Path → digest of the listing that tells just what is stored, of the stored directories among these paths."""
-    among, parameter = dialect().among(wanted)
-    return dict(
-        query(f"SELECT path, listing_digest FROM {tables.DIRECTORY} WHERE tree_id = %s AND path {among}", [tree_id, parameter])
-    )
-
-
 def new_directory_ids(count: int) -> Sequence[int]:
     """Ids for directories that will be inserted in this transaction."""
     return dialect().new_ids(tables.DIRECTORY, count)
