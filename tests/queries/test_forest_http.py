@@ -6,7 +6,8 @@ import pytest
 
 from tests.blackbox.client import d, f
 from tests.blackbox.world import World
-from tests.queries.test_http import OLD, get
+from tests.queries.conftest import OLD
+from tests.queries.test_http import get
 
 pytestmark = pytest.mark.blackbox
 

@@ -1,12 +1,13 @@
 """An audit that nobody could run when it was due is on record with its reason, once per outage, and keeps nothing waiting."""
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
-from apps.pipes.models import Pipe
+from apps.pipes.models import Pipe, PipeView
 from apps.runtime.clock import ManualClock
 from apps.sessions.models import Job, Session
 from apps.sessions.services import facts, phases, sessions, skipped
-from apps.views.models import Suspect, Tree
+from apps.views.models import Suspect, Tree, View
 from tests.sessions.conftest import Site
 from tests.sessions.test_jobs import done, leader, sessions_alive
 
@@ -95,3 +96,18 @@ def test_what_would_not_run_anyway_is_not_skipped(site: Site, leader: Session, t
         Pipe.objects.update(audit_interval_sec=0)
     time.advance(STRETCHED)
     assert skipped.record() == 0
+
+
+def test_many_views_without_a_leader_cost_as_many_queries_as_one(
+    site: Site, leader: Session, time: ManualClock, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    sessions.end(leader, Session.EndCause.CLOSED)
+    time.advance(1)
+    for number in range(10):
+        view = View.objects.create(slug=f"more-{number}")
+        PipeView.objects.create(pipe=site.pipe, view=view)
+        Tree.objects.create(view=view, snapshot_complete_at=time.now())
+    assert skipped.record() == 10
+    time.advance(1)
+    with django_assert_num_queries(3):
+        assert skipped.record() == 0

@@ -5,47 +5,79 @@ Called by a task every other second. A skipped job has no task: nobody ever had 
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, Subquery, When
 
-from apps.pipes.models import Pipe
+from apps.pipes.models import Pipe, PipeView
 from apps.runtime import hints
 from apps.runtime.clock import now, now_datetime
 from apps.sessions.models import Job, Leadership
 from apps.sessions.services import phases
-from apps.sessions.services.trees import pipes_feeding
+from apps.sessions.services.trees import scope_of
 from apps.views.models import Suspect, Tree
 
 NOBODY_LEADS = "Not run: no session led when it was due."
 PAUSED = "Not run: the pipe was paused when it was due."
+# what counts as a turn of a kind: a snapshot stands for an audit
+_TURNS = {Job.Kind.AUDIT: (Job.Kind.SNAPSHOT, Job.Kind.AUDIT), Job.Kind.SENTINEL: (Job.Kind.SENTINEL,)}
 
 
 def record() -> int:
-    """Note every phase that is due and cannot be run; how many."""
+    """Note every phase that is due and cannot be run; how many. A constant number of queries while none is due."""
     return sum(
         _skip_if_due(tree, pipe, kind, interval, reason)
         for tree, pipe, reason in _unserved()
         for kind, interval in ((Job.Kind.AUDIT, pipe.audit_interval_sec), (Job.Kind.SENTINEL, pipe.sentinel_interval_sec))
+        if _seems_due(tree, kind, interval)
     )
 
 
 def _unserved() -> Iterator[tuple[Tree, Pipe, str]]:
     """Trees with something to audit that nobody leads, or whose leader's pipe is paused, each with a pipe that feeds it."""
-    known = Tree.objects.filter(snapshot_complete_at__isnull=False, view__enabled=True).order_by("pk")
+    known = _with_turns(Tree.objects.filter(snapshot_complete_at__isnull=False, view__enabled=True))
     led = Leadership.objects.filter(session__ended_at__isnull=True, session__isnull=False)
-    for tree in known.exclude(pk__in=led.values("tree")):
-        pipe = Pipe.objects.filter(pk__in=pipes_feeding(tree), enabled=True).order_by("pk").first()
-        if pipe is not None:
+    alone = list(known.exclude(pk__in=led.values("tree")).order_by("pk"))
+    feeding = _first_pipes(alone)
+    for tree in alone:
+        if (pipe := feeding.get(tree.pk)) is not None:
             yield tree, pipe, PAUSED if pipe.paused else NOBODY_LEADS
-    for term in led.filter(session__pipe__paused=True, tree__in=known).select_related("session__pipe", "tree"):
-        assert term.session is not None
-        yield term.tree, term.session.pipe, PAUSED
+    paused = {term.tree_id: term.session for term in led.filter(session__pipe__paused=True).select_related("session__pipe")}
+    for tree in known.filter(pk__in=paused).order_by("pk"):
+        leader = paused[tree.pk]
+        assert leader is not None
+        yield tree, leader.pipe, PAUSED
+
+
+def _first_pipes(trees: list[Tree]) -> dict[int, Pipe]:
+    """By tree: the first of the pipes that feed it (as `trees.pipes_feeding`)."""
+    links = PipeView.objects.filter(view__in={tree.view_id for tree in trees}, pipe__enabled=True, pipe__receiver__enabled=True)
+    by_scope: dict[tuple[int, str], Pipe] = {}
+    for link in links.select_related("pipe", "view").order_by("pipe_id"):
+        by_scope.setdefault((link.view_id, scope_of(link.view.driver, link.pipe)), link.pipe)
+    return {tree.pk: pipe for tree in trees if (pipe := by_scope.get((tree.view_id, tree.scope))) is not None}
+
+
+def _with_turns(trees: QuerySet[Tree]) -> QuerySet[Tree]:
+    """The trees with what `_seems_due` asks: per kind the last turn, and whether a job is open."""
+    skipped = When(state=Job.State.EXPIRED, task_id="", finished_at__isnull=False, then=F("finished_at"))
+    found: dict[str, Any] = {"has_suspects": Exists(Suspect.objects.filter(tree=OuterRef("pk"), until__lte=now()))}
+    for kind, kinds in _TURNS.items():
+        jobs = Job.objects.filter(tree=OuterRef("pk"), kind__in=kinds)
+        last = jobs.annotate(turn=Case(skipped, default=F("created_at"))).order_by("-created_at").values("turn")[:1]
+        found |= {f"turn_{kind.lower()}": Subquery(last), f"open_{kind.lower()}": Exists(jobs.filter(finished_at=None))}
+    return trees.annotate(**found)
+
+
+def _seems_due(tree: Any, kind: Job.Kind, interval: float) -> bool:
+    """The same as `_is_due`, by what came with the tree (`_with_turns`)."""
+    if getattr(tree, f"open_{kind.lower()}") or (kind == Job.Kind.SENTINEL and not tree.has_suspects):
+        return False
+    return phases.is_due(getattr(tree, f"turn_{kind.lower()}"), interval, tree.pk, now_datetime())
 
 
 def _skip_if_due(tree: Tree, pipe: Pipe, kind: Job.Kind, interval: float, reason: str) -> bool:
-    if not _is_due(tree, kind, interval) or (kind == Job.Kind.SENTINEL and not _has_suspects(tree)):
-        return False
     with transaction.atomic():
         # another worker may have found it too
         Tree.objects.select_for_update(of=("self",), no_key=True).get(pk=tree.pk)
@@ -67,18 +99,12 @@ def _last(tree: Tree, kind: Job.Kind) -> Job | None:
 
 
 def _jobs(tree: Tree, kind: Job.Kind) -> QuerySet[Job]:
-    """What counts as a turn of this kind: a snapshot stands for an audit."""
-    kinds = (Job.Kind.SNAPSHOT, Job.Kind.AUDIT) if kind == Job.Kind.AUDIT else (kind,)
-    return Job.objects.filter(tree=tree, kind__in=kinds)
+    return Job.objects.filter(tree=tree, kind__in=_TURNS[kind])
 
 
 def _turn_of(job: Job) -> datetime:
     """When this job's turn was: of one that stands for several skipped ones, the last."""
     return job.finished_at if job.was_skipped and job.finished_at is not None else job.created_at
-
-
-def _has_suspects(tree: Tree) -> bool:
-    return Suspect.objects.filter(tree=tree, until__lte=now()).exists()
 
 
 def _note(tree: Tree, pipe: Pipe, kind: Job.Kind, reason: str) -> None:
