@@ -24,9 +24,9 @@ class WorkingSet:
         self.settled_owners: dict[int, dict[int, tuple[int, int]]] = {}
         self._spare_ids: list[int] = []
         self._id_chunk = 8
-        self._looked = looked.paths
         self._add(looked.rows)
-        self.load(wanted)
+        needed = set(wanted)
+        self.load_exactly((needed | paths.above_all(needed)) - looked.paths)
         self.root = self.folders[paths.ROOT]
 
     def load(self, wanted: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ class WorkingSet:
 
     def load_exactly(self, wanted: Iterable[str]) -> None:
         """Load the directories among these paths; their parents are in the set."""
-        unknown = [path for path in wanted if path not in self.folders and path not in self._looked]
+        unknown = [path for path in wanted if path not in self.folders]
         if unknown:
             self._add(nodes.directories(self.tree_id, unknown))
 
