@@ -4,7 +4,6 @@ Called by a task every other second. A skipped job has no task: nobody ever had 
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -30,7 +29,7 @@ def record() -> int:
         _skip_if_due(tree, pipe, kind, interval, reason)
         for tree, pipe, reason in _unserved()
         for kind, interval in ((Job.Kind.AUDIT, pipe.audit_interval_sec), (Job.Kind.SENTINEL, pipe.sentinel_interval_sec))
-        if _seems_due(tree, kind, interval)
+        if _is_due(tree, kind, interval)
     )
 
 
@@ -60,7 +59,8 @@ def _first_pipes(trees: list[Tree]) -> dict[int, Pipe]:
 
 
 def _with_turns(trees: QuerySet[Tree]) -> QuerySet[Tree]:
-    """The trees with what `_seems_due` asks: per kind the last turn, and whether a job is open."""
+    """The trees with what `_is_due` asks: per kind whether a job is open, and when the last turn was; of a job that stands for
+    several skipped turns (`Job.was_skipped`), the last of them."""
     skipped = When(state=Job.State.EXPIRED, task_id="", finished_at__isnull=False, then=F("finished_at"))
     found: dict[str, Any] = {"has_suspects": Exists(Suspect.objects.filter(tree=OuterRef("pk"), until__lte=now()))}
     for kind, kinds in _TURNS.items():
@@ -70,8 +70,8 @@ def _with_turns(trees: QuerySet[Tree]) -> QuerySet[Tree]:
     return trees.annotate(**found)
 
 
-def _seems_due(tree: Any, kind: Job.Kind, interval: float) -> bool:
-    """The same as `_is_due`, by what came with the tree (`_with_turns`)."""
+def _is_due(tree: Any, kind: Job.Kind, interval: float) -> bool:
+    """Whether a phase's turn has come and nothing is under way, by what came with the tree (`_with_turns`)."""
     if getattr(tree, f"open_{kind.lower()}") or (kind == Job.Kind.SENTINEL and not tree.has_suspects):
         return False
     return phases.is_due(getattr(tree, f"turn_{kind.lower()}"), interval, tree.pk, now_datetime())
@@ -81,30 +81,14 @@ def _skip_if_due(tree: Tree, pipe: Pipe, kind: Job.Kind, interval: float, reason
     with transaction.atomic():
         # another worker may have found it too
         Tree.objects.select_for_update(of=("self",), no_key=True).get(pk=tree.pk)
-        if not _is_due(tree, kind, interval):
+        if not _is_due(_with_turns(Tree.objects.filter(pk=tree.pk)).get(), kind, interval):
             return False
         _note(tree, pipe, kind, reason)
     return True
 
 
-def _is_due(tree: Tree, kind: Job.Kind, interval: float) -> bool:
-    if _jobs(tree, kind).filter(finished_at=None).exists():
-        return False
-    last = _last(tree, kind)
-    return phases.is_due(_turn_of(last) if last else None, interval, tree.pk, now_datetime())
-
-
 def _last(tree: Tree, kind: Job.Kind) -> Job | None:
-    return _jobs(tree, kind).order_by("-created_at").first()
-
-
-def _jobs(tree: Tree, kind: Job.Kind) -> QuerySet[Job]:
-    return Job.objects.filter(tree=tree, kind__in=_TURNS[kind])
-
-
-def _turn_of(job: Job) -> datetime:
-    """When this job's turn was: of one that stands for several skipped ones, the last."""
-    return job.finished_at if job.was_skipped and job.finished_at is not None else job.created_at
+    return Job.objects.filter(tree=tree, kind__in=_TURNS[kind]).order_by("-created_at").first()
 
 
 def _note(tree: Tree, pipe: Pipe, kind: Job.Kind, reason: str) -> None:
